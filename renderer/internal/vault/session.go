@@ -1,0 +1,178 @@
+package vault
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+
+	"vault-renderer/renderer/internal/lease"
+)
+
+// Session is a client with one token. It is immutable and safe for concurrent
+// use; a new token is a new Session.
+type Session struct {
+	c     *Client
+	token Token
+	// N numbers the sessions of a run: what was leased under another number
+	// hangs on another token.
+	N uint64
+}
+
+// With gives a session that uses token; n numbers it.
+func (c *Client) With(token Token, n uint64) *Session {
+	return &Session{c: c, token: token, N: n}
+}
+
+// Fetch asks for one request. KV paths are rewritten for version 2 mounts, as
+// consul-template does. At most Options.MaxConnections fetches run at once;
+// waiting for a turn does not count towards the request's time limit.
+func (s *Session) Fetch(ctx context.Context, r Request) (*Secret, error) {
+	select {
+	case s.c.slots <- struct{}{}:
+		defer func() { <-s.c.slots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	path, params := splitQuery(r)
+	m, err := s.mount(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	asked := time.Now()
+	var raw *api.Secret
+	switch r.Method {
+	case MethodList:
+		params.Set("list", "true")
+		raw, err = s.c.call(ctx, s.c.api, s.token, "list", http.MethodGet, m.listPath(path), params, nil)
+		if ClassOf(err) == NotFound && err != nil {
+			return &Secret{}, nil // an empty list, as consul-template has it
+		}
+	case MethodWrite:
+		raw, err = s.c.call(ctx, s.c.api, s.token, "write", http.MethodPut, m.dataPath(path), params, m.body(r.Params))
+	default:
+		raw, err = s.c.call(ctx, s.c.api, s.token, "read", http.MethodGet, m.dataPath(path), params, nil)
+		if err == nil && (raw == nil || (raw.Data == nil && raw.WrapInfo == nil && raw.Auth == nil)) {
+			err = &Error{Op: "read", Path: m.dataPath(path), Class: NotFound}
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return secretOf(raw, asked, r.Method), nil
+}
+
+// splitQuery takes the ?query off a path; a write keeps it, as
+// consul-template does.
+func splitQuery(r Request) (string, url.Values) {
+	path, query, found := strings.Cut(r.Path, "?")
+	if !found || r.Method == MethodWrite {
+		return r.Path, url.Values{}
+	}
+	params, err := url.ParseQuery(query)
+	if err != nil {
+		return path, url.Values{}
+	}
+	return strings.TrimRight(path, "/"), params
+}
+
+func secretOf(raw *api.Secret, asked time.Time, method string) *Secret {
+	if raw == nil {
+		return &Secret{} // a write answered with 204
+	}
+	out := &Secret{
+		RequestID: raw.RequestID, Warnings: raw.Warnings, Data: Data(raw.Data),
+		Lease: lease.Lease{ID: raw.LeaseID, TTL: seconds(raw.LeaseDuration), Renewable: raw.Renewable, IssuedAt: asked},
+	}
+	if raw.Auth != nil {
+		out.Auth = authOf(raw.Auth, asked)
+	}
+	if w := raw.WrapInfo; w != nil {
+		out.WrapInfo = &WrapInfo{
+			Token: NewToken(w.Token), TTL: w.TTL, CreationTime: w.CreationTime.Format(time.RFC3339Nano),
+			CreationPath: w.CreationPath, WrappedAccessor: w.WrappedAccessor,
+		}
+	}
+	if method == MethodList {
+		keys, _ := raw.Data["keys"].([]any)
+		for _, k := range keys {
+			if s, ok := k.(string); ok {
+				out.Keys = append(out.Keys, s)
+			}
+		}
+		slices.Sort(out.Keys)
+	}
+	return out
+}
+
+// RenewLease asks for another life of l, as long as full, and gives what Vault
+// granted.
+func (s *Session) RenewLease(ctx context.Context, l lease.Lease, full time.Duration) (lease.Lease, error) {
+	asked := time.Now()
+	body := map[string]any{"lease_id": l.ID, "increment": int(full / time.Second)}
+	raw, err := s.c.call(ctx, s.c.api, s.token, "renew", http.MethodPut, "sys/leases/renew", nil, body)
+	if err != nil {
+		return l, named(err, "renew the lease "+leasePath(l.ID))
+	}
+	if raw == nil {
+		return l, &Error{Op: "renew the lease " + leasePath(l.ID), Class: Transient, Detail: "the answer is empty"}
+	}
+	return lease.Lease{ID: l.ID, TTL: seconds(raw.LeaseDuration), Renewable: raw.Renewable, IssuedAt: asked}, nil
+}
+
+// LookupLease asks how long a lease lives still; class LeaseGone when it has ended.
+func (s *Session) LookupLease(ctx context.Context, id string) (ttl time.Duration, err error) {
+	raw, err := s.c.call(ctx, s.c.api, s.token, "look up", http.MethodPut, "sys/leases/lookup", nil, map[string]any{"lease_id": id})
+	if err != nil {
+		return 0, named(err, "look up the lease "+leasePath(id))
+	}
+	if raw != nil {
+		if n, ok := raw.Data["ttl"].(json.Number); ok {
+			v, _ := n.Int64()
+			ttl = time.Duration(v) * time.Second
+		}
+	}
+	return ttl, nil
+}
+
+// RenewSelf prolongs the session's own token and gives its life as granted.
+func (s *Session) RenewSelf(ctx context.Context) (lease.Lease, error) {
+	asked := time.Now()
+	raw, err := s.c.call(ctx, s.c.authAPI, s.token, "renew the token at", http.MethodPut, "auth/token/renew-self", nil, map[string]any{})
+	if err != nil {
+		return lease.Lease{}, err
+	}
+	if raw == nil || raw.Auth == nil {
+		return lease.Lease{}, &Error{Op: "renew the token at", Path: "auth/token/renew-self", Class: Transient, Detail: "the answer holds no token"}
+	}
+	return lease.Lease{TTL: seconds(raw.Auth.LeaseDuration), Renewable: raw.Auth.Renewable, IssuedAt: asked}, nil
+}
+
+// LookupSelf says how Vault sees the session's own token: nil = alive.
+func (s *Session) LookupSelf(ctx context.Context) error {
+	_, err := s.c.call(ctx, s.c.authAPI, s.token, "look up the token at", http.MethodGet, "auth/token/lookup-self", nil, nil)
+	return err
+}
+
+// leasePath is a lease's id without its last, unguessable part: enough for
+// people, useless for anybody who reads the log.
+func leasePath(id string) string {
+	if i := strings.LastIndexByte(id, '/'); i >= 0 {
+		return id[:i]
+	}
+	return id
+}
+
+func named(err error, op string) error {
+	if e, ok := err.(*Error); ok {
+		c := *e
+		c.Op, c.Path = op, ""
+		return &c
+	}
+	return err
+}
