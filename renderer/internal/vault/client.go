@@ -222,12 +222,12 @@ func (c *Client) WrapLookup(ctx context.Context, t Token) (creationPath string, 
 func (c *Client) Unwrap(ctx context.Context, t Token) (Data, error) {
 	s, err := c.call(ctx, c.authAPI, t, "unwrap at", http.MethodPut, "sys/wrapping/unwrap", nil, map[string]any{})
 	if err != nil {
-		return nil, err
+		return Data{}, err
 	}
 	if s == nil {
-		return nil, &Error{Op: "unwrap at", Path: "sys/wrapping/unwrap", Class: Invalid, Detail: "the answer is empty"}
+		return Data{}, &Error{Op: "unwrap at", Path: "sys/wrapping/unwrap", Class: Invalid, Detail: "the answer is empty"}
 	}
-	return Data(s.Data), nil
+	return NewData(s.Data), nil
 }
 
 func authOf(a *api.SecretAuth, asked time.Time) *Auth {

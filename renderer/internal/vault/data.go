@@ -36,11 +36,21 @@ func (r Request) String() string {
 }
 
 // Data is a secret's data. Printing, logging and marshalling it give
-// "[redacted]"; Unwrap gives the values.
-type Data map[string]any
+// "[redacted]"; Unwrap gives the values. They are behind a pointer because fmt
+// goes past Formatter in its own error texts, but never follows a pointer there.
+type Data struct{ values *map[string]any }
 
-// Unwrap gives the values themselves: for template functions only.
-func (d Data) Unwrap() map[string]any { return d }
+// NewData wraps a secret's values.
+func NewData(m map[string]any) Data { return Data{&m} }
+
+// Unwrap gives the values themselves, nil when there are none: for template
+// functions and login methods only.
+func (d Data) Unwrap() map[string]any {
+	if d.values == nil {
+		return nil
+	}
+	return *d.values
+}
 
 // Format implements fmt.Formatter: it never prints a value.
 func (d Data) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
@@ -53,7 +63,7 @@ func (d Data) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
 
 // Equal says whether two secrets carry the same values.
 func (d Data) Equal(o Data) bool {
-	return reflect.DeepEqual(map[string]any(d), map[string]any(o))
+	return reflect.DeepEqual(d.Unwrap(), o.Unwrap())
 }
 
 // Secret is what a Request gave.
@@ -87,20 +97,25 @@ type WrapInfo struct {
 
 // Token is a client token. Printing, logging and marshalling it give
 // "[redacted]"; Reveal gives the value.
-type Token struct{ value string }
+type Token struct{ value *string }
 
 // NewToken wraps a token's value.
-func NewToken(v string) Token { return Token{value: v} }
+func NewToken(v string) Token { return Token{&v} }
 
 // Reveal gives the value: for the client and the sinks only.
-func (t Token) Reveal() string { return t.value }
+func (t Token) Reveal() string {
+	if t.value == nil {
+		return ""
+	}
+	return *t.value
+}
 
 // Empty says whether there is no token.
-func (t Token) Empty() bool { return t.value == "" }
+func (t Token) Empty() bool { return t.Reveal() == "" }
 
 // Equal compares two tokens in constant time.
 func (t Token) Equal(o Token) bool {
-	return subtle.ConstantTimeCompare([]byte(t.value), []byte(o.value)) == 1
+	return subtle.ConstantTimeCompare([]byte(t.Reveal()), []byte(o.Reveal())) == 1
 }
 
 // Format implements fmt.Formatter: it never prints the token.

@@ -86,7 +86,7 @@ func secretOf(raw *api.Secret, asked time.Time, method string) *Secret {
 		return &Secret{} // a write answered with 204
 	}
 	out := &Secret{
-		RequestID: raw.RequestID, Warnings: raw.Warnings, Data: Data(raw.Data),
+		RequestID: raw.RequestID, Warnings: raw.Warnings, Data: NewData(raw.Data),
 		Lease: lease.Lease{ID: raw.LeaseID, TTL: seconds(raw.LeaseDuration), Renewable: raw.Renewable, IssuedAt: asked},
 	}
 	if raw.Auth != nil {
