@@ -100,22 +100,23 @@ type TemplateConfig struct {
 
 // Template is one template block.
 type Template struct {
-	Name              string // for people: the label if there is one, else the destination
-	Source            string // path of the template; "" when Contents is set
+	Name              string    // for people: the label if there is one, else the destination
+	Source            string    // path of the template; "" when Contents is set
+	SourceRange       hcl.Range // where that path stands
 	Contents          string
-	ContentsRange     hcl.Range // where the text of Contents stands (its first line)
+	ContentsRange     hcl.Range // where the text of Contents stands; see Template.At
 	Destination       string
-	CreateDestDirs    bool // true when not set
-	ErrorOnMissingKey bool // false when not set; true with strict
-	ErrorFatal        bool // true when not set
+	CreateDestDirs    bool   // true when not set
+	ErrorOnMissingKey bool   // false when not set; true with strict
+	ErrorFatal        bool   // true when not set
 	Perms             uint32 // 0 = not set
 	User, Group       string // name or number; "" = not set
 	LeftDelimiter     string // "" = "{{"
 	RightDelimiter    string
 	Tmpfs             Tmpfs
-	AllowEmpty        bool // an empty render is no error even with strict
-	Exec              *Exec // nil = no command
-	Signal            *Signal // nil = none
+	AllowEmpty        bool      // an empty render is no error even with strict
+	Exec              *Exec     // nil = no command
+	Signal            *Signal   // nil = none
 	Range             hcl.Range // the block's header
 }
 

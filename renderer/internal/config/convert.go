@@ -1,0 +1,245 @@
+package config
+
+import (
+	"fmt"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-secure-stdlib/parseutil"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// convert gives the Go value of an attribute by its kind: string, bool, int,
+// float64, time.Duration, uint32 (Perms), []string (Command). What is written
+// is never repeated in a message beyond the source line that HCL shows: it may
+// be a secret in the wrong place.
+func (d *decoder) convert(k *Key, e hcl.Expression) (any, bool) {
+	v, _ := e.Value(nil)
+	if v.IsNull() {
+		return nil, false // JSON's null: as if not written
+	}
+	in := plain(v)
+	at := e.StartRange()
+	switch k.Kind {
+	case String, QuotedString, SignalName:
+		return d.str(k, in, e)
+	case Bool, WeakBool:
+		return d.boolean(k, in, at)
+	case Int, StrictInt:
+		return d.integer(k, in, at)
+	case Float:
+		switch x := in.(type) {
+		case float64:
+			return x, true
+		case int64:
+			return float64(x), true
+		}
+		d.bad(at, k, "a number such as 0.9")
+	case Duration, GoDuration:
+		return d.duration(k, in, at)
+	case Perms, Mode:
+		return d.perms(k, in, at)
+	case Command:
+		return d.command(k, in, at)
+	}
+	return nil, false
+}
+
+func (d *decoder) bad(at hcl.Range, k *Key, want string) {
+	d.errorf(at, "Invalid value", "%q must be %s.", k.Name, want)
+}
+
+// plain is a cty value as string, bool, int64, float64, []any, or nil for anything else.
+func plain(v cty.Value) any {
+	switch t := v.Type(); {
+	case v.IsNull():
+	case t == cty.String:
+		return v.AsString()
+	case t == cty.Bool:
+		return v.True()
+	case t == cty.Number:
+		f := v.AsBigFloat()
+		if i, acc := f.Int64(); acc == big.Exact {
+			return i
+		}
+		x, _ := f.Float64()
+		return x
+	case t.IsTupleType():
+		out := []any{}
+		for _, e := range v.AsValueSlice() {
+			out = append(out, plain(e))
+		}
+		return out
+	}
+	return nil
+}
+
+func (d *decoder) str(k *Key, in any, e hcl.Expression) (any, bool) {
+	s, ok := in.(string)
+	if n, isInt := in.(int64); isInt && k.Kind == String {
+		s, ok = strconv.FormatInt(n, 10), true
+	}
+	switch {
+	case !ok && (isNumber(in) || in == true || in == false):
+		d.bad(e.StartRange(), k, "a string: write the value in quotes")
+		return nil, false
+	case !ok:
+		d.bad(e.StartRange(), k, "a string")
+		return nil, false
+	case k.Kind == SignalName:
+		return d.signal(s, e.StartRange())
+	case len(k.Enum) > 0 && s != "":
+		// A type is compared as it is written, like Vault Agent does.
+		if word := strings.ToLower(strings.TrimSpace(s)); k.Name != "type" {
+			s = word
+		}
+		if !slices.Contains(k.Enum, s) {
+			d.errorf(e.StartRange(), "Invalid value", "%q must be one of %s.%s", k.Name, quoted(k.Enum), didYouMean(s, k.Enum))
+			return nil, false
+		}
+	}
+	return s, true
+}
+
+func isNumber(in any) bool {
+	switch in.(type) {
+	case int64, float64:
+		return true
+	}
+	return false
+}
+
+func quoted(words []string) string {
+	out := make([]string, 0, len(words))
+	for _, w := range words {
+		out = append(out, strconv.Quote(w))
+	}
+	return strings.Join(out, ", ")
+}
+
+func (d *decoder) boolean(k *Key, in any, at hcl.Range) (any, bool) {
+	if b, ok := in.(bool); ok {
+		return b, true
+	}
+	if _, list := in.([]any); k.Kind == WeakBool && in != nil && !list {
+		if b, err := parseutil.ParseBool(in); err == nil {
+			return b, true
+		}
+	}
+	d.bad(at, k, "true or false, without quotes")
+	return nil, false
+}
+
+func (d *decoder) integer(k *Key, in any, at hcl.Range) (any, bool) {
+	switch x := in.(type) {
+	case int64:
+		if n := int(int32(x)); int64(n) == x {
+			return n, true
+		}
+		d.bad(at, k, "a smaller number")
+		return nil, false
+	case string:
+		if n, err := strconv.ParseInt(x, 0, 32); err == nil && k.Kind == Int {
+			return int(n), true
+		}
+	}
+	d.bad(at, k, "a whole number, without quotes")
+	return nil, false
+}
+
+func (d *decoder) duration(k *Key, in any, at hcl.Range) (any, bool) {
+	example := `a duration such as "30s", "5m" or 30 (seconds)`
+	var v time.Duration
+	var err error
+	switch x := in.(type) {
+	case string:
+		if k.Kind == GoDuration {
+			example = `a duration with a unit, such as "30s" or "5m"`
+			v, err = time.ParseDuration(x)
+		} else {
+			v, err = parseutil.ParseDurationSecond(x)
+		}
+	case int64:
+		if k.Kind == GoDuration {
+			// Vault Agent takes a bare number here as nanoseconds.
+			if v = time.Duration(x); x != 0 {
+				d.warnf(at, "Duration without a unit", "A bare number counts nanoseconds here, as in Vault Agent. Write %q with a unit, such as \"30s\".", k.Name)
+			}
+		} else {
+			v, err = parseutil.ParseDurationSecond(x)
+		}
+	default:
+		err = fmt.Errorf("neither string nor whole number")
+	}
+	if err != nil {
+		d.errorf(at, "Invalid duration", "%q must be %s.", k.Name, example)
+		return nil, false
+	}
+	if v < 0 {
+		d.errorf(at, "Invalid duration", "%q must not be negative.", k.Name)
+		return nil, false
+	}
+	return v, true
+}
+
+// perms reads file permissions. Numbers count as they are, as in Vault Agent:
+// only HCL's leading 0 makes them octal.
+func (d *decoder) perms(k *Key, in any, at hcl.Range) (any, bool) {
+	n := int64(-1)
+	switch x := in.(type) {
+	case string:
+		if k.Kind == Mode {
+			d.errorf(at, "Invalid permissions", "%q must be a number: write it without quotes and with a leading 0, such as 0640.", k.Name)
+			return nil, false
+		}
+		if u, err := strconv.ParseUint(x, 8, 12); err == nil {
+			n = int64(u)
+		}
+	case int64:
+		n = x
+	}
+	if n < 0 || n > 0o7777 {
+		d.errorf(at, "Invalid permissions", "%q must be octal permissions such as \"0640\".", k.Name)
+		return nil, false
+	}
+	if n&^0o777 != 0 {
+		hint := ""
+		if _, isInt := in.(int64); isInt {
+			hint = " A number without a leading 0 is decimal."
+		}
+		d.warnf(at, "Unusual permissions", "Only the last nine bits count: the file gets %04o.%s", n&0o777, hint)
+	}
+	return uint32(n & 0o777), true
+}
+
+// command splits a single string at its commas, as Vault Agent does.
+func (d *decoder) command(k *Key, in any, at hcl.Range) (any, bool) {
+	switch x := in.(type) {
+	case string:
+		if x == "" {
+			return []string{}, true
+		}
+		parts := strings.Split(x, ",")
+		if len(parts) > 1 {
+			d.warnf(at, "Command split at commas", "A command in one string is split at its commas, as in Vault Agent: this one becomes %d words. Write a list instead: [\"sh\", \"-c\", \"...\"].", len(parts))
+		}
+		return parts, true
+	case []any:
+		out := make([]string, 0, len(x))
+		for _, e := range x {
+			s, ok := e.(string)
+			if !ok {
+				d.bad(at, k, "a list of strings: write every element in quotes")
+				return nil, false
+			}
+			out = append(out, s)
+		}
+		return out, true
+	}
+	d.bad(at, k, `a list of strings, such as ["nginx", "-s", "reload"], or a string`)
+	return nil, false
+}

@@ -1,0 +1,30 @@
+package config
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// signalNames are the signals worth sending to a process that shall reload.
+func signalNames() []string {
+	return []string{
+		"SIGABRT", "SIGALRM", "SIGCONT", "SIGHUP", "SIGINT", "SIGIO", "SIGKILL", "SIGPIPE", "SIGPROF", "SIGQUIT",
+		"SIGSTOP", "SIGTERM", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGUSR1", "SIGUSR2", "SIGVTALRM",
+		"SIGWINCH", "SIGXCPU", "SIGXFSZ",
+	}
+}
+
+// signal takes "SIGHUP", "sighup" and "HUP".
+func (d *decoder) signal(s string, at hcl.Range) (any, bool) {
+	name := strings.ToUpper(s)
+	if !strings.HasPrefix(name, "SIG") {
+		name = "SIG" + name
+	}
+	if !slices.Contains(signalNames(), name) {
+		d.errorf(at, "Unknown signal", "There is no signal of that name; write one such as \"SIGHUP\" or \"SIGUSR1\".")
+		return nil, false
+	}
+	return name, true
+}
