@@ -256,10 +256,15 @@ func (r *hcl1) at(line, col, n int) hcl.Range {
 	return r.pos(token.Pos{Offset: off + col - 1, Line: l, Column: col}, min(n, rest-col+1))
 }
 
+// eof is the last character of the file that is not blank. (An empty range
+// behind it would make HCL's writer show one line more.)
 func (r *hcl1) eof() hcl.Range {
 	text := bytes.TrimRight(r.src, " \t\n")
+	if len(text) == 0 {
+		return r.at(1, 1, 0)
+	}
 	line := bytes.Count(text, []byte("\n")) + 1
-	return r.at(line, len(text)+1, 0)
+	return r.at(line, len(text)-bytes.LastIndexByte(text, '\n')-1, 1)
 }
 
 // duplicates reports attributes set twice in one object. HCL1's own check

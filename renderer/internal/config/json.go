@@ -60,8 +60,10 @@ func jsonNode(e hcl.Expression) (*node, hcl.Diagnostics) {
 }
 
 func jsonBody(pairs []hcl.KeyValuePair, rng hcl.Range) (*body, hcl.Diagnostics) {
-	end := rng
-	end.Start = end.End
+	end := rng // its closing brace
+	if end.Start = end.End; end.Start.Byte > 0 {
+		end.Start.Byte, end.Start.Column = end.End.Byte-1, end.End.Column-1
+	}
 	b := &body{end: end, json: true}
 	var diags hcl.Diagnostics
 	for _, p := range pairs {
