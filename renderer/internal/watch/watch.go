@@ -1,0 +1,290 @@
+// Package watch keeps one secret up to date: a Watcher asks for one distinct
+// request, renews its lease, replaces it before it ends, or asks again after a
+// while when there is no lease. However many templates use the secret, there is
+// one Watcher. It knows nothing of templates and files.
+package watch
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"vault-renderer/renderer/internal/lease"
+	"vault-renderer/renderer/internal/vault"
+)
+
+// Sessions hands the present session to all watchers. The zero value has none yet.
+type Sessions struct {
+	mu      sync.Mutex
+	current *vault.Session
+	changed chan struct{}
+}
+
+// Set makes s the present session.
+func (b *Sessions) Set(s *vault.Session) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.current = s
+	if b.changed != nil {
+		close(b.changed)
+		b.changed = nil
+	}
+}
+
+// Get gives the present session (nil before the first) and a channel that is
+// closed when there is another.
+func (b *Sessions) Get() (*vault.Session, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.changed == nil {
+		b.changed = make(chan struct{})
+	}
+	return b.current, b.changed
+}
+
+// wait gives a session, waiting for the first one.
+func (b *Sessions) wait(ctx context.Context) (*vault.Session, error) {
+	for {
+		s, changed := b.Get()
+		if s != nil {
+			return s, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Update is what a Watcher has to tell: a new value, or that it can't be had.
+type Update struct {
+	Request vault.Request
+	// Secret is the new value; nil when there is none. A value stays good
+	// until another Update brings the next: an error does not take it back.
+	Secret *vault.Secret
+	// Err is why the last try failed, nil when it did not. Tries counts the
+	// tries that failed in a row.
+	Err   error
+	Tries int
+}
+
+// Options are a Watcher's settings.
+type Options struct {
+	Request        vault.Request
+	Sessions       *Sessions
+	Policy         lease.Policy
+	StaticInterval time.Duration // between reads of a secret without a lease
+	MinBackoff     time.Duration // after a failure; 250 ms when 0
+	MaxBackoff     time.Duration // 30 s when 0
+	// TokenRefused is called when Vault does not know the token any more.
+	TokenRefused func()
+	Log          *slog.Logger
+}
+
+// Watcher watches one request. Create it with New and give it one Run.
+type Watcher struct {
+	o     Options
+	last  *vault.Secret
+	tries int
+}
+
+// New prepares a Watcher.
+func New(o Options) *Watcher {
+	if o.MinBackoff == 0 {
+		o.MinBackoff = 250 * time.Millisecond
+	}
+	if o.MaxBackoff == 0 {
+		o.MaxBackoff = 30 * time.Second
+	}
+	o.MaxBackoff = max(o.MaxBackoff, o.MinBackoff)
+	return &Watcher{o: o}
+}
+
+// Run watches until ctx ends.
+func (w *Watcher) Run(ctx context.Context, out chan<- Update) error {
+	for {
+		s, err := w.fetch(ctx, out)
+		if err != nil {
+			return err
+		}
+		if err := w.hold(ctx, s, out); err != nil {
+			return err
+		}
+	}
+}
+
+// fetch asks until it has an answer and reports what is new in it.
+func (w *Watcher) fetch(ctx context.Context, out chan<- Update) (*vault.Session, error) {
+	b := lease.Backoff{Min: w.o.MinBackoff, Max: w.o.MaxBackoff, Rand: w.o.Policy.Rand}
+	for {
+		s, err := w.o.Sessions.wait(ctx)
+		if err != nil {
+			return nil, err
+		}
+		secret, err := s.Fetch(ctx, w.o.Request)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err == nil {
+			return s, w.report(ctx, out, secret)
+		}
+		w.tries++
+		if err := send(ctx, out, Update{Request: w.o.Request, Err: err, Tries: w.tries}); err != nil {
+			return nil, err
+		}
+		if vault.ClassOf(err) == vault.InvalidToken {
+			w.o.TokenRefused()
+		}
+		if err := w.pause(ctx, s, max(b.Next(), vault.RetryAfter(err))); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// pause waits for d, or less when there is another session to try with.
+func (w *Watcher) pause(ctx context.Context, used *vault.Session, d time.Duration) error {
+	s, changed := w.o.Sessions.Get()
+	if s != used {
+		return nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-changed:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// report sends secret if it says anything new: other values, or an end to failures.
+func (w *Watcher) report(ctx context.Context, out chan<- Update, secret *vault.Secret) error {
+	same := w.last != nil && !secret.Lease.Leased() && w.last.Data.Equal(secret.Data)
+	recovered := w.tries > 0
+	w.tries = 0
+	if same {
+		w.last.Lease = secret.Lease
+		if !recovered {
+			return nil
+		}
+		return send(ctx, out, Update{Request: w.o.Request})
+	}
+	w.last = &vault.Secret{}
+	*w.last = *secret
+	return send(ctx, out, Update{Request: w.o.Request, Secret: secret})
+}
+
+func send(ctx context.Context, out chan<- Update, u Update) error {
+	select {
+	case out <- u:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// hold returns when the secret is to be read again.
+func (w *Watcher) hold(ctx context.Context, s *vault.Session, out chan<- Update) error {
+	if w.last.Lease.Leased() {
+		return w.holdLease(ctx, s, out)
+	}
+	t := time.NewTimer(untilNextRead(w.last, w.o.StaticInterval, w.o.Policy))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// holdLease keeps the lease alive. It returns when the lease is to be replaced:
+// because it nears its end, is gone, or hangs on a token that is not used any
+// more.
+func (w *Watcher) holdLease(ctx context.Context, s *vault.Session, out chan<- Update) error {
+	l := w.last.Lease
+	full, last := l.TTL, false
+	retry := lease.Backoff{Min: 500 * time.Millisecond, Max: 10 * time.Second, Rand: w.o.Policy.Rand}
+	var again time.Time
+	for {
+		at := w.due(l, full, last)
+		if again.After(at) {
+			at = again
+		}
+		if other, err := w.waitSession(ctx, s, time.Until(at)); err != nil || other {
+			return err
+		}
+		if last || !l.Renewable {
+			return nil
+		}
+		next, err := s.RenewLease(ctx, l, full)
+		switch c := vault.ClassOf(err); {
+		case err == nil:
+			l, full = next, max(full, next.TTL)
+			last = !l.Renewable || lease.Truncated(l.TTL, full)
+			again = time.Time{}
+			retry.Reset()
+			w.o.Log.Debug("lease renewed", "secret", w.o.Request.String(), "ttl", l.TTL, "last", last)
+			if w.tries > 0 {
+				w.tries = 0
+				if err := send(ctx, out, Update{Request: w.o.Request}); err != nil {
+					return err
+				}
+			}
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case c == vault.LeaseGone || c == vault.NotFound:
+			w.o.Log.Warn("Vault has ended the lease early; asking for new credentials", "secret", w.o.Request.String())
+			return nil
+		case c == vault.Denied || c == vault.Invalid:
+			w.o.Log.Warn("the lease can't be renewed; it will be replaced before it ends", "secret", w.o.Request.String(), "error", err)
+			l.Renewable = false
+		case time.Now().After(l.ExpiresAt()):
+			return nil
+		default:
+			if c == vault.InvalidToken {
+				w.o.TokenRefused()
+			}
+			again = time.Now().Add(max(retry.Next(), vault.RetryAfter(err)))
+			if again.After(l.ExpiresAt()) {
+				again = l.ExpiresAt()
+			}
+			w.tries++
+			if err := send(ctx, out, Update{Request: w.o.Request, Err: err, Tries: w.tries}); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (w *Watcher) due(l lease.Lease, full time.Duration, last bool) time.Time {
+	switch {
+	case last:
+		l.Renewable = true // it was: the overlap is that of a renewable lease
+		return w.o.Policy.ReplaceAt(l, full)
+	case l.Renewable:
+		return w.o.Policy.RenewAt(l)
+	}
+	return w.o.Policy.ReplaceAt(l, full)
+}
+
+// waitSession waits for d; other is true when the session was replaced meanwhile.
+func (w *Watcher) waitSession(ctx context.Context, s *vault.Session, d time.Duration) (other bool, err error) {
+	cur, changed := w.o.Sessions.Get()
+	if cur != s {
+		return true, nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return false, nil
+	case <-changed:
+		return true, nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
