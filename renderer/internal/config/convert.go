@@ -93,12 +93,9 @@ func (d *decoder) str(k *Key, in any, e hcl.Expression) (any, bool) {
 	case k.Kind == SignalName:
 		return d.signal(s, e.StartRange())
 	case len(k.Enum) > 0 && s != "":
-		// A type is compared as it is written, like Vault Agent does.
-		if word := strings.ToLower(strings.TrimSpace(s)); k.Name != "type" {
-			s = word
-		}
+		s = strings.ToLower(strings.TrimSpace(s))
 		if !slices.Contains(k.Enum, s) {
-			d.errorf(e.StartRange(), "Invalid value", "%q must be one of %s.%s", k.Name, quoted(k.Enum), didYouMean(s, k.Enum))
+			d.errorf(e.StartRange(), "Invalid value", "%q must be %s.%s", k.Name, oneOf(k.Enum), didYouMean(s, k.Enum))
 			return nil, false
 		}
 	}
@@ -113,12 +110,15 @@ func isNumber(in any) bool {
 	return false
 }
 
-func quoted(words []string) string {
+func oneOf(words []string) string {
+	if len(words) == 1 {
+		return strconv.Quote(words[0])
+	}
 	out := make([]string, 0, len(words))
 	for _, w := range words {
 		out = append(out, strconv.Quote(w))
 	}
-	return strings.Join(out, ", ")
+	return "one of " + strings.Join(out, ", ")
 }
 
 func (d *decoder) boolean(k *Key, in any, at hcl.Range) (any, bool) {
@@ -193,7 +193,7 @@ func (d *decoder) perms(k *Key, in any, at hcl.Range) (any, bool) {
 	switch x := in.(type) {
 	case string:
 		if k.Kind == Mode {
-			d.errorf(at, "Invalid permissions", "%q must be a number: write it without quotes and with a leading 0, such as 0640.", k.Name)
+			d.errorf(at, "Invalid permissions", "%q must be a number without quotes, such as 0640 (416 in JSON, which has no octal numbers).", k.Name)
 			return nil, false
 		}
 		if u, err := strconv.ParseUint(x, 8, 12); err == nil {

@@ -94,13 +94,17 @@ func (d *decoder) methodType(s *scope, name string) bool {
 		d.errorf(at, "Missing type", "The method needs a type: method \"approle\" { ... }.")
 	default:
 		hint := didYouMean(name, append([]string{"approle"}, otherMethods()...))
-		d.errorf(at, "Unknown method", "There is no such method to log in. This version has \"approle\".%s", hint)
+		if hint == "" {
+			hint = " This version has \"approle\"."
+		}
+		d.errorf(at, "Unknown method", "There is no such method to log in.%s", hint)
 	}
 	return false
 }
 
 func (d *decoder) appRole(s *scope) *AppRole {
 	c := s.last("config")
+	d.unknownIn(c)
 	r := &AppRole{
 		RoleIDFilePath:               get(c, "role_id_file_path", ""),
 		SecretIDFilePath:             get(c, "secret_id_file_path", ""),
@@ -136,6 +140,7 @@ func (d *decoder) sink(s *scope) Sink {
 	if !d.sinkType(s) {
 		return out
 	}
+	d.unknownIn(c)
 	if out.Path == "" && (c == nil || c.attrs["path"] == nil || c.vals["path"] != nil) {
 		at := s.def
 		if c != nil {
@@ -160,7 +165,11 @@ func (d *decoder) sinkType(s *scope) bool {
 	case name == "":
 		d.errorf(s.def, "Missing type", "The sink needs a type: sink \"file\" { ... }.")
 	default:
-		d.errorf(s.def, "Unknown sink", "The only type of sink is \"file\".%s", didYouMean(name, []string{"file"}))
+		at := s.def
+		if get(s, "type", "") != "" {
+			at = s.at("type")
+		}
+		d.errorf(at, "Unknown sink", "The only type of sink is \"file\".")
 	}
 	return false
 }

@@ -2,17 +2,12 @@ package config
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/hcl/ast"
 	"github.com/hashicorp/hcl/hcl/parser"
 	"github.com/hashicorp/hcl/hcl/token"
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -38,7 +33,7 @@ func parseHCL1(name string, src []byte) (*body, hcl.Diagnostics) {
 	}
 	root, diag := r.parse()
 	if diag != nil {
-		return empty, hcl.Diagnostics{r.better(diag)}
+		return empty, hcl.Diagnostics{diag}
 	}
 	b := r.body(root.Items, r.eof())
 	return b, r.diags
@@ -66,56 +61,6 @@ func (r *hcl1) parse() (root *ast.ObjectList, diag *hcl.Diagnostic) {
 func (r *hcl1) syntax(subject hcl.Range, detail string) *hcl.Diagnostic {
 	return &hcl.Diagnostic{
 		Severity: hcl.DiagError, Summary: "Invalid syntax", Detail: detail, Subject: subject.Ptr(),
-	}
-}
-
-// syntaxError takes the position out of err. An error inside a list carries the
-// inner position only in its text ("... At 3:5: ...").
-func (r *hcl1) syntaxError(err error) *hcl.Diagnostic {
-	line, col, text := 1, 1, err.Error()
-	var pe *parser.PosError
-	if errors.As(err, &pe) {
-		line, col, text = pe.Pos.Line, pe.Pos.Column, pe.Err.Error()
-	}
-	inner := regexp.MustCompile(`(?s)^.*\bAt (\d+):(\d+): (.*)$`)
-	if m := inner.FindStringSubmatch(text); m != nil {
-		line, _ = strconv.Atoi(m[1])
-		col, _ = strconv.Atoi(m[2])
-		text = m[3]
-	}
-	return r.syntax(r.at(line, col, 1), sentence(text))
-}
-
-// sentence makes the parser's terse text one. Texts that dump a token with
-// its value are replaced: a value must not be printed.
-func sentence(text string) string {
-	if strings.HasPrefix(text, "Unknown token") {
-		return "A value is expected here: a string in quotes, a number, true, false, a list or a block."
-	}
-	text = strings.NewReplacer(
-		"RBRACE", `"}"`, "LBRACE", `"{"`, "RBRACK", `"]"`, "ASSIGN", `"="`,
-		"IDENT", "name", "STRING", "string", "EOF", "end of file",
-	).Replace(text)
-	if text == "" {
-		return "The parser stops here."
-	}
-	return strings.ToUpper(text[:1]) + text[1:] + "."
-}
-
-// better prefers HCL2's explanation of the mistake when HCL2 stops at the same
-// line: it says more. Without it, the position of d stands.
-func (r *hcl1) better(d *hcl.Diagnostic) *hcl.Diagnostic {
-	_, diags := hclsyntax.ParseConfig(r.src, r.name, hcl.InitialPos)
-	if !diags.HasErrors() {
-		return d
-	}
-	first := diags.Errs()[0].(*hcl.Diagnostic)
-	if first.Subject == nil || first.Subject.Start.Line != d.Subject.Start.Line {
-		return d
-	}
-	subject := r.at(first.Subject.Start.Line, first.Subject.Start.Column, 1)
-	return &hcl.Diagnostic{
-		Severity: hcl.DiagError, Summary: first.Summary, Detail: first.Detail, Subject: subject.Ptr(),
 	}
 }
 
@@ -252,12 +197,12 @@ func (r *hcl1) at(line, col, n int) hcl.Range {
 	if i := bytes.IndexByte(r.src[off:], '\n'); i >= 0 {
 		rest = i
 	}
-	col = min(max(col, 1), rest+1)
+	// A range behind the last character would make HCL's writer show one line more.
+	col = min(max(col, 1), max(rest, 1))
 	return r.pos(token.Pos{Offset: off + col - 1, Line: l, Column: col}, min(n, rest-col+1))
 }
 
-// eof is the last character of the file that is not blank. (An empty range
-// behind it would make HCL's writer show one line more.)
+// eof is the last character of the file that is not blank.
 func (r *hcl1) eof() hcl.Range {
 	text := bytes.TrimRight(r.src, " \t\n")
 	if len(text) == 0 {
@@ -265,51 +210,4 @@ func (r *hcl1) eof() hcl.Range {
 	}
 	line := bytes.Count(text, []byte("\n")) + 1
 	return r.at(line, len(text)-bytes.LastIndexByte(text, '\n')-1, 1)
-}
-
-// duplicates reports attributes set twice in one object. HCL1's own check
-// (since Vault 1.21) compares names as they are written; the same name in
-// another spelling passes there, and so it is only a warning.
-func duplicates(b *body, allow bool) hcl.Diagnostics {
-	var diags hcl.Diagnostics
-	seen := map[string]*item{}
-	for _, it := range b.items {
-		for _, n := range append([]*node{it.val}, it.val.elems...) {
-			if n.obj != nil {
-				diags = append(diags, duplicates(n.obj, allow)...)
-			}
-		}
-		if !it.assign {
-			continue
-		}
-		prev := seen[strings.ToLower(it.name)]
-		if seen[strings.ToLower(it.name)] = it; prev == nil {
-			continue
-		}
-		sev := hcl.DiagError
-		if allow || b.json || prev.raw != it.raw {
-			sev = hcl.DiagWarning
-		}
-		if bodies, ok := it.val.bodies(); b.json && ok && len(bodies) > 0 {
-			continue // JSON's way to repeat a block
-		}
-		diags = append(diags, duplicate(sev, prev, it))
-	}
-	return diags
-}
-
-func duplicate(sev hcl.DiagnosticSeverity, prev, it *item) *hcl.Diagnostic {
-	detail := fmt.Sprintf("%q was already set on line %d, and is set again on line %d.",
-		it.name, prev.nameRange.Start.Line, it.nameRange.Start.Line)
-	switch {
-	case sev == hcl.DiagWarning:
-		detail += " The last one counts."
-	case it.val.obj != nil:
-		detail += fmt.Sprintf(" Blocks may be repeated if they are written without \"=\": %s { ... }.", it.name)
-	default:
-		detail += " Remove one of them."
-	}
-	return &hcl.Diagnostic{
-		Severity: sev, Summary: "Duplicate argument", Detail: detail, Subject: it.nameRange.Ptr(),
-	}
 }

@@ -98,7 +98,7 @@ func sinkSection() *Section {
 	}}
 	encryption := "Encrypted sinks are missing; protect the file by its mode and owner."
 	return &Section{Name: "sink", Label: "type", Keys: []Key{
-		{Name: "type", Kind: String, Enum: []string{"file"}, Doc: `"file"; the label says the same.`},
+		{Name: "type", Kind: String, Doc: `"file"; the label says the same.`},
 		{Name: "config", Kind: Block, Section: config, Doc: "Settings of the sink."},
 		{Name: "wrap_ttl", Kind: Any, Support: Missing, Doc: "Remove the key, or set it to 0."},
 		{Name: "dh_type", Kind: Any, Support: Missing, Doc: encryption},

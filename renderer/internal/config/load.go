@@ -134,7 +134,7 @@ func build(inputs []input, allowDup bool) (*Config, hcl.Diagnostics) {
 func parse(in input, allowDup bool) (*hcl.File, *body, hcl.Diagnostics) {
 	// HCL1 drops the carriage returns of CRLF; without them its offsets are
 	// right for diagnostics too.
-	src := bytes.ReplaceAll(in.src, []byte("\r\n"), []byte("\n"))
+	src := append([]byte{}, bytes.ReplaceAll(in.src, []byte("\r\n"), []byte("\n"))...)
 	read := parseHCL1
 	if trimmed := bytes.TrimSpace(src); len(trimmed) > 0 && trimmed[0] == '{' {
 		read = parseJSON

@@ -23,6 +23,8 @@ type scope struct {
 	vals   map[string]any
 	attrs  map[string]*hcl.Attribute
 	blocks map[string][]*scope
+	sec    *Section
+	rest   []hcl.Body // what the section does not name
 }
 
 // get returns the value of a key, or def if it is not set or was not valid.
@@ -68,7 +70,7 @@ func (d *decoder) warnf(at hcl.Range, summary, detail string, args ...any) {
 // read converts everything in b by the table of sec and reports what does not
 // belong there.
 func (d *decoder) read(b hcl.Body, sec *Section, def hcl.Range) *scope {
-	s := &scope{def: def, vals: map[string]any{}, attrs: map[string]*hcl.Attribute{}, blocks: map[string][]*scope{}}
+	s := &scope{def: def, sec: sec, vals: map[string]any{}, attrs: map[string]*hcl.Attribute{}, blocks: map[string][]*scope{}}
 	content, rest, diags := b.PartialContent(sec.schema())
 	d.diags = append(d.diags, diags...)
 	for _, name := range sortedKeys(content.Attributes) {
@@ -89,7 +91,9 @@ func (d *decoder) read(b hcl.Body, sec *Section, def hcl.Range) *scope {
 			d.count(s, k)
 		}
 	}
-	d.unknown(rest, sec)
+	if s.rest = append(s.rest, rest); !sec.Map {
+		d.unknownIn(s)
+	}
 	return s
 }
 
@@ -103,7 +107,7 @@ func (d *decoder) block(s *scope, blk *hcl.Block, k *Key) {
 	if in.labels = blk.Labels; len(blk.Labels) > 0 {
 		in.label = blk.LabelRanges[0]
 		if k.Section.Label == "" {
-			d.warnf(in.label, "Unexpected label", "A label of %q means nothing and is ignored.", k.Name)
+			d.warnf(in.label, "Unexpected label", "A %q block takes no label; it is ignored.", k.Name)
 		}
 	}
 	s.blocks[k.Name] = append(s.blocks[k.Name], in)
@@ -118,6 +122,7 @@ func (d *decoder) count(s *scope, k *Key) {
 	switch {
 	case k.Section.Map:
 		for _, m := range list[1:] {
+			list[0].rest = append(list[0].rest, m.rest...)
 			for name, a := range m.attrs {
 				list[0].attrs[name], list[0].vals[name] = a, m.vals[name]
 			}
@@ -136,7 +141,7 @@ func (d *decoder) count(s *scope, k *Key) {
 // unless it is set to what it would be without it.
 func (d *decoder) unsupported(k *Key, at hcl.Range, off bool) {
 	switch {
-	case off || k.Support == Silent:
+	case k.Support == Silent || off && k.Support == Missing:
 	case k.Support == NoEffect:
 		d.warnf(at, "No effect", "%q has no effect. %s", k.Name, k.Doc)
 	default:
@@ -144,8 +149,18 @@ func (d *decoder) unsupported(k *Key, at hcl.Range, off bool) {
 	}
 }
 
-// unknown reports what the section does not name: Vault Agent refuses such keys
-// in some blocks and ignores them in the others.
+// unknownIn reports what the section does not name: Vault Agent refuses such
+// keys in some blocks and ignores them in the others. The keys of a map depend
+// on the type of the block around it, so that block's decoder asks.
+func (d *decoder) unknownIn(s *scope) {
+	if s == nil {
+		return
+	}
+	for _, rest := range s.rest {
+		d.unknown(rest, s.sec)
+	}
+}
+
 func (d *decoder) unknown(rest hcl.Body, sec *Section) {
 	attrs, _ := rest.JustAttributes()
 	for _, name := range sortedKeys(attrs) {

@@ -1,8 +1,11 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -37,13 +40,20 @@ func (d *decoder) source(t Template) {
 	if t.Source == "" {
 		return
 	}
-	at := t.SourceRange
+	at, name := t.SourceRange, strconv.Quote(t.Source)
+	if strings.Contains(t.Source, "\n") {
+		name = "of that name" // the source line does not show such a path either
+	}
 	switch info, err := os.Stat(t.Source); {
 	case os.IsNotExist(err):
-		d.errorf(at, "Missing template file", "There is no file %q (a relative path starts at the working directory).", t.Source)
+		d.errorf(at, "Missing template file", "There is no file %s (a relative path starts at the working directory).", name)
 	case err != nil:
-		d.errorf(at, "Unreadable template file", "%s.", err)
+		var pe *os.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		d.errorf(at, "Unreadable template file", "%s: %s.", name, err)
 	case info.IsDir():
-		d.errorf(at, "Unreadable template file", "%q is a directory.", t.Source)
+		d.errorf(at, "Unreadable template file", "%s is a directory.", name)
 	}
 }

@@ -74,7 +74,7 @@ func lines(err error) []string {
 		}
 		return parts
 	}
-	return strings.Split(strings.TrimRight(text, "\n"), "\n")
+	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })
 }
 
 func hints(err error) []string {

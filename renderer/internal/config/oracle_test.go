@@ -1,0 +1,183 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/hcl"
+)
+
+// oracle is what HCL1 itself makes of a file: the values under each path, and
+// whether it accepts it at all. It panics on some values.
+func oracle(src []byte) (out map[string][]string, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			out, err = nil, fmt.Errorf("panic: %v", r)
+		}
+	}()
+	var v map[string]any
+	if err := hcl.UnmarshalErrorOnDuplicates(src, &v); err != nil {
+		return nil, err
+	}
+	out = map[string][]string{}
+	flatten(out, "", v)
+	return out, nil
+}
+
+func flatten(out map[string][]string, path string, v any) {
+	switch x := v.(type) {
+	case map[string]any:
+		keys := make([]string, 0, len(x))
+		for k := range x {
+			keys = append(keys, k)
+		}
+		sort.Strings(keys)
+		for _, k := range keys {
+			flatten(out, path+"."+k, x[k])
+		}
+	case []map[string]any:
+		for _, m := range x {
+			flatten(out, path, m)
+		}
+	case []any:
+		for _, e := range x {
+			flatten(out, path, e)
+		}
+	default:
+		out[path] = append(out[path], show(v))
+	}
+}
+
+// show prints 1000 and 1e3 alike: no key tells them apart.
+func show(v any) string {
+	switch x := v.(type) {
+	case int:
+		return fmt.Sprintf("number %v", float64(x))
+	case int64:
+		return fmt.Sprintf("number %v", float64(x))
+	case float64:
+		return fmt.Sprintf("number %v", x)
+	}
+	return fmt.Sprintf("%T %#v", v, v)
+}
+
+// ours flattens what the adapter made of it the same way.
+func ours(out map[string][]string, path string, b *body) {
+	for _, it := range b.items {
+		p := path + "." + it.name
+		for _, l := range it.labels {
+			p += "." + l
+		}
+		ourValue(out, p, it.val)
+	}
+}
+
+func ourValue(out map[string][]string, path string, n *node) {
+	switch {
+	case n.obj != nil:
+		ours(out, path, n.obj)
+	case n.list:
+		for _, e := range n.elems {
+			ourValue(out, path, e)
+		}
+	default:
+		out[path] = append(out[path], show(plain(n.scalar)))
+	}
+}
+
+// compare reports in what way the adapter and HCL1 disagree about src. What
+// HCL1 parses and yet cannot put into one map (a block with and without label,
+// say) is no disagreement.
+func compare(name string, src []byte) string {
+	want, err := oracle(src)
+	_, b, diags := parse(input{name, src}, false)
+	switch {
+	case err != nil && !diags.HasErrors() && strings.Contains(err.Error(), "root"):
+		return ""
+	case (err == nil) == diags.HasErrors():
+		return fmt.Sprintf("HCL1 says %v, the adapter %v", err, diags)
+	case err != nil:
+		for _, d := range diags {
+			if d.Subject == nil || d.Subject.Start.Line < 1 {
+				return fmt.Sprintf("no line: %v", d)
+			}
+		}
+		return ""
+	}
+	got := map[string][]string{}
+	ours(got, "", b)
+	return cmp.Diff(want, got)
+}
+
+// TestSnippets holds 100 small files against HCL1: accepted by it exactly if
+// accepted here, and with the same values.
+func TestSnippets(t *testing.T) {
+	files, err := filepath.Glob("testdata/snippets/*.hcl")
+	if err != nil || len(files) != 100 {
+		t.Fatal(len(files), err)
+	}
+	files = append(files, "testdata/good/full.hcl", "testdata/good/seed.hcl", "testdata/good/seed-crlf.hcl")
+	accepted := 0
+	for _, f := range files {
+		src, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := compare(f, src); d != "" {
+			t.Errorf("%s: %s", f, d)
+		}
+		if _, err := oracle(src); err == nil {
+			accepted++
+		}
+	}
+	if accepted < 70 {
+		t.Errorf("HCL1 accepts only %d: is the oracle broken?", accepted)
+	}
+}
+
+// FuzzHCL1 looks for files that HCL1 and the adapter read differently.
+func FuzzHCL1(f *testing.F) {
+	files, _ := filepath.Glob("testdata/snippets/*.hcl")
+	for _, name := range files {
+		src, _ := os.ReadFile(name)
+		f.Add(src)
+	}
+	f.Fuzz(func(t *testing.T, src []byte) {
+		if s := bytes.TrimSpace(src); bytes.HasPrefix(s, []byte("{")) {
+			return // JSON is read by rules of its own
+		}
+		if d := compare("fuzz.hcl", src); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+// FuzzLoad wants a configuration or errors with a position, and no panic.
+func FuzzLoad(f *testing.F) {
+	for _, pattern := range []string{"testdata/snippets/*.hcl", "testdata/bad/*.hcl", "testdata/good/*.*"} {
+		files, _ := filepath.Glob(pattern)
+		for _, name := range files {
+			src, _ := os.ReadFile(name)
+			f.Add(src)
+		}
+	}
+	f.Fuzz(func(t *testing.T, src []byte) {
+		c, diags := build([]input{{"fuzz.hcl", src}}, false)
+		for _, d := range diags {
+			if d.Subject == nil || d.Subject.Start.Line < 1 || d.Subject.Filename != "fuzz.hcl" ||
+				d.Subject.Start.Byte > d.Subject.End.Byte || d.Subject.End.Byte > len(c.Files["fuzz.hcl"].Bytes)+1 {
+				t.Fatalf("position of %v: %v", d, d.Subject)
+			}
+		}
+		text(t, c.Files, diags)
+		if !diags.HasErrors() && c.AutoAuth == nil {
+			t.Error("neither configuration nor error")
+		}
+	})
+}

@@ -1,0 +1,13 @@
+auto_auth {
+  method "approle" {
+    config = { role_id_file_path = "/ids/role" }
+  }
+}
+"template" = {
+  "contents" = "a"
+  "destination" = "/a"
+}
+"template" = {
+  "contents" = "b"
+  "destination" = "/b"
+}

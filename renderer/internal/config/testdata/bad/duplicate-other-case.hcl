@@ -1,0 +1,11 @@
+pid_file = "/a"
+Pid_File = "/b"
+auto_auth {
+  method "approle" {
+    config = { role_id_file_path = "/ids/role" }
+  }
+}
+template {
+  contents    = "x"
+  destination = "/run/x"
+}

@@ -1,0 +1,17 @@
+auto_auth {
+  method "approle" {
+    config = { role_id_file_path = "/ids/role" }
+  }
+}
+template {
+  contents    = "x"
+  destination = "/run/x"
+  exec {
+    command = []
+    timeout = "2d"
+  }
+  exec {
+    command = ""
+    timeout = "-1s"
+  }
+}

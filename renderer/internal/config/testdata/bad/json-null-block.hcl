@@ -1,0 +1,1 @@
+{"auto_auth": {"method": [{"type": "approle", "config": {"role_id_file_path": "/r"}}], "sink": [{"type": "file", "config": {"path": "/t"}}]}, "vault": {"address": "http://v:8200", "retry": null}}

@@ -1,0 +1,4 @@
+{
+  "pid_file": "/x",
+  "vault": {"address": "http://v:8200",}
+}

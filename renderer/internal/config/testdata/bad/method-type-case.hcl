@@ -1,0 +1,6 @@
+auto_auth {
+  method {
+    type = "AppRole"
+  }
+  sink "file" { config { path = "/t" } }
+}

@@ -1,0 +1,4 @@
+auto_auth {
+  method "aprole" {}
+  sink "file" { config { path = "/t" } }
+}

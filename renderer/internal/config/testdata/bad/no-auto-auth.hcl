@@ -1,0 +1,4 @@
+vault {
+  address = "http://v:8200"
+}
+

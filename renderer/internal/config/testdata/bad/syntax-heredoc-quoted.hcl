@@ -1,0 +1,11 @@
+auto_auth {
+  method "approle" {
+    config = { role_id_file_path = "/ids/role" }
+  }
+}
+template {
+  contents = <<"EOT"
+x
+EOT
+  destination = "/run/x"
+}

@@ -1,0 +1,2 @@
+vault {
+  address = "http://v:8200"

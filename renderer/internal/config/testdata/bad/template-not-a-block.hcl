@@ -1,0 +1,10 @@
+auto_auth {
+  method "approle" {
+    config = { role_id_file_path = "/ids/role" }
+  }
+}
+template = "x"
+template {
+  contents    = "x"
+  destination = "/run/x"
+}

@@ -1,0 +1,10 @@
+vault = "http://v:8200"
+auto_auth {
+  method "approle" {
+    config = { role_id_file_path = "/ids/role" }
+  }
+}
+template {
+  contents    = "x"
+  destination = "/run/x"
+}

@@ -1,0 +1,12 @@
+
+  {
+  "pid_file": "./pidfile",
+  "auto_auth": [{
+    "method": [{"type": "approle", "config": {
+      "role_id_file_path": "/vault-agent/ids/role_id",
+      "secret_id_file_path": "/vault-agent/ids/secret_id"}}],
+    "sinks": [{"sink": {"type": "file", "config": {"path": "/vault-agent/vault-token-via-agent"}}}]
+  }],
+  "vault": {"address": "http://vault-server:8200"},
+  "template": {"source": "testdata/good/config.tmpl", "destination": "/webapp/config.ini"}
+}
