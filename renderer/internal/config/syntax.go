@@ -54,6 +54,8 @@ func sentence(text string) string {
 	switch {
 	case text == "":
 		return "The file cannot be read from here on."
+	case strings.HasPrefix(text, "key '"):
+		return "\"=\" and a value, or \"{\", is expected behind a name."
 	case strings.HasPrefix(text, "Unknown token"):
 		return "A value is expected here: a string in quotes, a number, true, false, a list or a block."
 	}

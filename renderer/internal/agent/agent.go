@@ -1,0 +1,176 @@
+// Package agent wires the parts together and runs them: one goroutine, the
+// loop, owns all state; logins, watchers and hooks run beside it and send it
+// values. It decides what is rendered when; how a thing is done is the other
+// packages' business.
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"golang.org/x/sync/errgroup"
+
+	"vault-renderer/renderer/internal/auth"
+	"vault-renderer/renderer/internal/config"
+	"vault-renderer/renderer/internal/lease"
+	"vault-renderer/renderer/internal/rollout"
+	"vault-renderer/renderer/internal/vault"
+	"vault-renderer/renderer/internal/watch"
+)
+
+// Options are what an Agent needs from outside.
+type Options struct {
+	Config *config.Config
+	// Load reads the configuration again for Reload; diagnostics that are
+	// errors leave the running configuration in force. nil = no reload.
+	Load func() (*config.Config, hcl.Diagnostics)
+	// Diagnose prints diagnostics of a reload; nil = dropped.
+	Diagnose func(*config.Config, hcl.Diagnostics)
+	Log      *slog.Logger
+	SetLevel func(slog.Level) // a reload's log_level; nil = ignored
+	Version  string
+	Rand     func() float64 // [0,1)
+	Stdout   *os.File       // of hooks
+	Stderr   *os.File
+
+	// Transport replaces the network: tests in fake time.
+	Transport http.RoundTripper
+}
+
+// Agent runs one configuration. Create it with New and give it one Run.
+type Agent struct {
+	o       Options
+	policy  lease.Policy
+	plan    *plan
+	reloads chan struct{}
+
+	// The rest belongs to the loop.
+	ctx      context.Context // of the goroutines beside the loop
+	group    *errgroup.Group
+	events   chan authEvent
+	updates  chan watch.Update
+	told     chan rollout.Told
+	sessions watch.Sessions
+	session  atomic.Uint64 // number of the last session
+
+	keeper      atomic.Pointer[auth.Keeper]
+	keeperID    int
+	stopKeepers map[int]context.CancelFunc
+	token       vault.Token
+	sinkRetry   lease.Backoff
+	sinkRetryAt time.Time
+	sinksDue    bool
+
+	entries   map[vault.Request]*entry
+	notifiers map[string]*notifier
+	change    uint64 // number of the last change that hooks were told of
+
+	away       bool // Vault does not answer
+	loginTries int  // that Vault refused, in a row
+}
+
+// authEvent is a keeper's event with the keeper's number.
+type authEvent struct {
+	auth.Event
+	keeper int
+}
+
+// New builds everything that can fail before anything is changed: client,
+// templates, destinations. Warnings alone give an Agent.
+func New(o Options) (*Agent, hcl.Diagnostics) {
+	a := &Agent{
+		o: o, policy: lease.Policy{Threshold: o.Config.TemplateConfig.LeaseRenewalThreshold, Rand: o.Rand},
+		reloads: make(chan struct{}, 1), events: make(chan authEvent), updates: make(chan watch.Update, 256),
+		told: make(chan rollout.Told), stopKeepers: map[int]context.CancelFunc{},
+		entries: map[vault.Request]*entry{}, notifiers: map[string]*notifier{},
+		sinkRetry: lease.Backoff{Min: 2 * time.Second, Max: 30 * time.Second, Rand: o.Rand},
+	}
+	p, diags := a.build(o.Config)
+	a.plan = p
+	return a, diags
+}
+
+// Reload asks for the configuration to be read again. It does not block.
+func (a *Agent) Reload() {
+	select {
+	case a.reloads <- struct{}{}:
+	default:
+	}
+}
+
+// ErrIncomplete wraps why a one-shot run (exit_after_auth), or one with
+// exit_on_retry_failure, gave up.
+var ErrIncomplete = errors.New("not everything could be rendered")
+
+// Run works until ctx ends (nil), until everything is rendered with
+// exit_after_auth (nil), or until something fails that the configuration says
+// not to survive. It returns after all its goroutines have ended.
+func (a *Agent) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a.group, a.ctx = errgroup.WithContext(ctx)
+	a.sweep()
+	a.startKeeper()
+	a.group.Go(func() error {
+		defer cancel()
+		return a.loop(a.ctx)
+	})
+	err := a.group.Wait()
+	a.plan.client.CloseIdleConnections()
+	if errors.Is(err, context.Canceled) || errors.Is(err, errDone) {
+		return nil
+	}
+	return err
+}
+
+// errDone ends the group when a one-shot run is complete.
+var errDone = errors.New("done")
+
+// spawn runs f beside the loop. The end of its context is no failure of the
+// whole.
+func (a *Agent) spawn(ctx context.Context, f func(context.Context) error) {
+	a.group.Go(func() error {
+		if err := f(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+		return nil
+	})
+}
+
+// startKeeper starts logging in with the plan's client and method. Keepers of
+// an earlier plan go on until the new one has a token.
+func (a *Agent) startKeeper() {
+	a.keeperID++
+	id := a.keeperID
+	m := a.plan.cfg.AutoAuth.Method
+	k := auth.New(auth.Options{
+		Client: a.plan.client, Method: a.plan.method, MinBackoff: m.MinBackoff, MaxBackoff: m.MaxBackoff,
+		ExitOnErr: m.ExitOnErr, Policy: a.policy, Log: a.o.Log,
+		Number: func() uint64 { return a.session.Add(1) },
+	})
+	ctx, cancel := context.WithCancel(a.ctx)
+	a.keeper.Store(k)
+	a.stopKeepers[id] = cancel
+	out := make(chan auth.Event)
+	a.spawn(ctx, func(ctx context.Context) error { return k.Run(ctx, out) })
+	a.spawn(ctx, func(ctx context.Context) error {
+		for {
+			select {
+			case e := <-out:
+				select {
+				case a.events <- authEvent{e, id}:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	})
+}

@@ -1,0 +1,387 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"vault-renderer/renderer/internal/rollout"
+	"vault-renderer/renderer/internal/vault"
+	"vault-renderer/renderer/internal/watch"
+)
+
+// entry is one distinct secret: its last good value and its watcher.
+type entry struct {
+	secret *vault.Secret
+	err    error // of the last try; the value above stays good
+	tries  int   // that failed in a row
+	logged string
+	users  map[*unit]struct{}
+	stop   context.CancelFunc
+}
+
+// store shows the entries to templates.
+type store map[vault.Request]*entry
+
+// Secret implements tmpl.View.
+func (s store) Secret(r vault.Request) (*vault.Secret, bool, error) {
+	e := s[r]
+	switch {
+	case e == nil:
+		return nil, false, nil
+	case e.secret != nil:
+		return e.secret, true, nil
+	}
+	return nil, false, e.err
+}
+
+// loop owns the state: it takes what the others send, and after each batch
+// brings files and hooks up to date.
+func (a *Agent) loop(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for _, u := range a.plan.units {
+		a.expect(u)
+	}
+	for {
+		a.refresh()
+		if err := a.finished(); err != nil {
+			return err
+		}
+		timer.Reset(a.untilRetry())
+		select {
+		case e := <-a.events:
+			if err := a.onAuth(e); err != nil {
+				return err
+			}
+		case u := <-a.updates:
+			a.onUpdate(u)
+			a.drain()
+		case t := <-a.told:
+			a.onTold(t)
+		case <-timer.C:
+			a.retries()
+		case <-a.reloads:
+			a.reconfigure()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// drain takes all updates that are there already: what changed together is
+// rendered together.
+func (a *Agent) drain() {
+	for {
+		select {
+		case u := <-a.updates:
+			a.onUpdate(u)
+		default:
+			return
+		}
+	}
+}
+
+// expect starts watching what a template reads for certain, before it runs for
+// the first time.
+func (a *Agent) expect(u *unit) {
+	for _, r := range u.t.Constant() {
+		a.watch(r, u)
+	}
+}
+
+// watch makes sure that r has a watcher and that u is among its users.
+func (a *Agent) watch(r vault.Request, u *unit) {
+	if !slices.Contains(u.watched, r) {
+		u.watched = append(u.watched, r)
+	}
+	if e := a.entries[r]; e != nil {
+		e.users[u] = struct{}{}
+		return
+	}
+	ctx, cancel := context.WithCancel(a.ctx)
+	a.entries[r] = &entry{users: map[*unit]struct{}{u: {}}, stop: cancel}
+	m := a.plan.cfg.AutoAuth.Method
+	w := watch.New(watch.Options{
+		Request: r, Sessions: &a.sessions, Policy: a.policy,
+		StaticInterval: a.plan.cfg.TemplateConfig.StaticSecretRenderInterval,
+		MaxBackoff:     min(m.MaxBackoff, 30*time.Second),
+		TokenRefused:   func() { a.keeper.Load().Check() }, Log: a.o.Log,
+	})
+	a.spawn(ctx, func(ctx context.Context) error { return w.Run(ctx, a.updates) })
+}
+
+// unwatch ends the watchers that only u used, but for those in keep.
+func (a *Agent) unwatch(u *unit, keep []vault.Request) {
+	for _, r := range u.watched {
+		e := a.entries[r]
+		if e == nil || slices.Contains(keep, r) {
+			continue
+		}
+		delete(e.users, u)
+		if len(e.users) == 0 {
+			e.stop()
+			delete(a.entries, r)
+		}
+	}
+	u.watched = slices.Clone(keep)
+}
+
+func (a *Agent) onAuth(e authEvent) error {
+	if e.Err != nil {
+		a.onLoginError(e)
+		if a.plan.cfg.ExitAfterAuth && a.loginTries > a.retryLimit() {
+			return fmt.Errorf("%w: %w", ErrIncomplete, e.Err)
+		}
+		return nil
+	}
+	a.loginTries = 0
+	a.back()
+	a.o.Log.Info("logged in", "method", a.plan.cfg.AutoAuth.Method.Type, "session", e.Session.N)
+	for id, stop := range a.stopKeepers {
+		if id < e.keeper {
+			stop()
+			delete(a.stopKeepers, id)
+		}
+	}
+	a.token, a.sinksDue = e.Token, true
+	a.sinkRetry.Reset()
+	a.writeSinks()
+	a.sessions.Set(e.Session)
+	return nil
+}
+
+func (a *Agent) onLoginError(e authEvent) {
+	switch c := vault.ClassOf(e.Err); {
+	case fromVault(e.Err) && (c == vault.Transient || c == vault.Sealed):
+		a.loginTries = 0
+		a.gone(e.Err)
+	default:
+		if fromVault(e.Err) {
+			a.loginTries++
+		}
+		a.o.Log.Error("login failed; trying again", "error", e.Err, "next_try_in", e.Next.Round(time.Millisecond))
+	}
+}
+
+func (a *Agent) writeSinks() {
+	a.sinksDue = false
+	for _, s := range a.plan.sinks {
+		if err := s.Write(a.token); err != nil {
+			a.sinksDue = true
+			a.o.Log.Error("the token could not be written to a sink; trying again", "error", err)
+		}
+	}
+	a.sinkRetryAt = time.Time{}
+	if a.sinksDue {
+		a.sinkRetryAt = time.Now().Add(a.sinkRetry.Next())
+	}
+}
+
+func (a *Agent) onUpdate(u watch.Update) {
+	e := a.entries[u.Request]
+	if e == nil {
+		return // no longer used
+	}
+	e.tries = u.Tries
+	if u.Err != nil {
+		a.onFetchError(u, e)
+		return
+	}
+	a.back()
+	if e.err != nil && e.logged != "" {
+		a.o.Log.Info("the secret can be read again", "secret", u.Request.String())
+	}
+	was := e.err
+	e.err, e.logged = nil, ""
+	if u.Secret == nil {
+		if was != nil && e.secret == nil {
+			e.dirty()
+		}
+		return
+	}
+	e.secret = u.Secret
+	e.dirty()
+	if u.Secret.Lease.Leased() {
+		a.o.Log.Info("secret leased", "secret", u.Request.String(), "ttl", u.Secret.Lease.TTL, "renewable", u.Secret.Lease.Renewable)
+	}
+}
+
+func (a *Agent) onFetchError(u watch.Update, e *entry) {
+	first := e.err == nil || e.err.Error() != u.Err.Error()
+	e.err = u.Err
+	switch vault.ClassOf(u.Err) {
+	case vault.Transient, vault.Sealed:
+		a.gone(u.Err)
+	default:
+		if text := u.Err.Error(); e.secret != nil && text != e.logged {
+			e.logged = text
+			a.o.Log.Error("the secret can't be read any more; the last good value stays in use", "secret", u.Request.String(), "error", u.Err)
+		}
+	}
+	if e.secret == nil && first {
+		e.dirty() // the execution shows the place in the template
+	}
+}
+
+func (e *entry) dirty() {
+	for u := range e.users {
+		u.dirty = true
+	}
+}
+
+// gone says once that Vault does not answer.
+func (a *Agent) gone(err error) {
+	if !a.away {
+		a.o.Log.Warn("Vault does not answer; the files stay as they are, trying again until it does", "error", err)
+	}
+	a.away = true
+}
+
+// back says once that Vault answers again.
+func (a *Agent) back() {
+	if a.away {
+		a.o.Log.Info("Vault answers again")
+	}
+	a.away = false
+}
+
+// untilRetry is how long the loop may wait for events.
+func (a *Agent) untilRetry() time.Duration {
+	var next time.Time
+	soonest := func(t time.Time) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	soonest(a.sinkRetryAt)
+	for _, u := range a.plan.units {
+		soonest(u.retryAt)
+	}
+	if next.IsZero() {
+		return 24 * time.Hour
+	}
+	return max(time.Until(next), 0)
+}
+
+// retries tries again what failed on this host.
+func (a *Agent) retries() {
+	now := time.Now()
+	if !a.sinkRetryAt.IsZero() && !now.Before(a.sinkRetryAt) {
+		a.writeSinks()
+	}
+	for _, u := range a.plan.units {
+		if !u.retryAt.IsZero() && !now.Before(u.retryAt) {
+			u.retryAt = time.Time{}
+			u.dirty = true
+		}
+	}
+}
+
+// retryLimit is how often a one-shot run tries again before it gives up.
+func (a *Agent) retryLimit() int {
+	n := a.plan.cfg.Vault.NumRetries
+	if a.plan.cfg.Strict {
+		n = min(n, 5)
+	}
+	return n
+}
+
+// finished ends a one-shot run: errDone when all is in place, ErrIncomplete
+// when something never will be.
+func (a *Agent) finished() error {
+	cfg := a.plan.cfg
+	if cfg.TemplateConfig.ExitOnRetryFailure || cfg.ExitAfterAuth {
+		if err := a.hopeless(cfg.ExitAfterAuth); err != nil {
+			return err
+		}
+	}
+	if !cfg.ExitAfterAuth || a.token.Empty() || a.sinksDue {
+		return nil
+	}
+	for _, u := range a.plan.units {
+		if !u.settled() {
+			return nil
+		}
+	}
+	hookErr, idle := a.hooksIdle()
+	switch {
+	case !idle:
+		return nil
+	case hookErr != nil && cfg.Strict:
+		return fmt.Errorf("%w: %w", ErrIncomplete, hookErr)
+	}
+	return errDone
+}
+
+// hopeless collects what can't be rendered. In a one-shot run it waits for the
+// other templates, so that what can be rendered is.
+func (a *Agent) hopeless(oneShot bool) error {
+	var lost []error
+	for _, u := range a.plan.units {
+		switch {
+		case u.err != nil && (a.exhausted(u) || (oneShot && !fromVault(u.err) && u.failed > 0)):
+			lost = append(lost, u.err)
+		case oneShot && !u.settled():
+			return nil
+		}
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrIncomplete, errors.Join(lost...))
+}
+
+func (a *Agent) exhausted(u *unit) bool {
+	for _, r := range u.uses {
+		if e := a.entries[r]; e != nil && e.secret == nil && e.tries > a.retryLimit() {
+			return true
+		}
+	}
+	return false
+}
+
+// notifier is a hook with what the loop knows of it.
+type notifier struct {
+	*rollout.Notifier
+	stop     context.CancelFunc
+	want     bool   // a file changed, the hook is not told yet
+	notified uint64 // the last change that it was given
+	told     uint64 // the last change that it was tried for
+	err      error  // of that try
+	logged   string
+}
+
+func (a *Agent) onTold(t rollout.Told) {
+	n := a.notifiers[t.Key]
+	if n == nil {
+		return
+	}
+	n.told, n.err = t.Change, t.Err
+	if t.Err == nil {
+		a.o.Log.Info("application told", "hook", n.Hook().String())
+		n.logged = ""
+		return
+	}
+	level := slog.LevelDebug
+	if text := t.Err.Error(); text != n.logged {
+		n.logged, level = text, slog.LevelError
+	}
+	a.o.Log.Log(context.Background(), level, "hook failed; the new files stay, trying again", "error", t.Err, "next_try_in", t.Next.Round(time.Millisecond))
+}
+
+// hooksIdle says whether nothing is left to be told, and the first failure.
+func (a *Agent) hooksIdle() (failure error, idle bool) {
+	for _, n := range a.notifiers {
+		if n.want || n.told < n.notified {
+			return nil, false
+		}
+		if n.err != nil && failure == nil {
+			failure = n.err
+		}
+	}
+	return failure, true
+}

@@ -1,0 +1,186 @@
+package agent
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"vault-renderer/renderer/internal/auth"
+	"vault-renderer/renderer/internal/auth/sink"
+	"vault-renderer/renderer/internal/config"
+	"vault-renderer/renderer/internal/destination"
+	"vault-renderer/renderer/internal/reload"
+	"vault-renderer/renderer/internal/report"
+	"vault-renderer/renderer/internal/tmpl"
+	"vault-renderer/renderer/internal/vault"
+)
+
+// plan is a configuration made ready to run: parsed, checked, nothing changed.
+type plan struct {
+	cfg    *config.Config
+	client *vault.Client
+	method auth.Method
+	sinks  []sink.File
+	units  []*unit
+}
+
+// build makes a plan. All mistakes are found before anything runs.
+func (a *Agent) build(cfg *config.Config) (*plan, hcl.Diagnostics) {
+	p := &plan{cfg: cfg}
+	var diags hcl.Diagnostics
+	if cfg.AutoAuth == nil {
+		return nil, diags.Append(&hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Missing auto_auth block", Detail: "Without it there is no token to read secrets with."})
+	}
+	client, err := vault.New(clientOptions(cfg, a.o))
+	if err != nil {
+		diags = diags.Append(problem("Vault client", err, cfg.Vault.Range))
+	}
+	p.client = client
+	p.method = a.method(client, cfg.AutoAuth.Method)
+	for _, s := range cfg.AutoAuth.Sinks {
+		f := sink.File{Path: s.Path, Mode: fs.FileMode(s.Mode), Owner: s.Owner, Group: s.Group}
+		if err := f.Check(); err != nil {
+			diags = diags.Append(problem("Sink can't be written", err, s.Range))
+		}
+		diags = diags.Extend(tmpfs(s.Path, cfg.TmpfsPolicy, s.Range))
+		p.sinks = append(p.sinks, f)
+	}
+	for _, t := range cfg.Templates {
+		u, d := a.buildUnit(cfg, t)
+		diags = diags.Extend(d)
+		p.units = append(p.units, u)
+	}
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	return p, diags
+}
+
+func clientOptions(cfg *config.Config, o Options) vault.Options {
+	v := cfg.Vault
+	return vault.Options{
+		Address: v.Address, CACert: v.CACert, CAPath: v.CAPath, ClientCert: v.ClientCert, ClientKey: v.ClientKey,
+		TLSSkipVerify: v.TLSSkipVerify, TLSServerName: v.TLSServerName,
+		Namespace: v.Namespace, AuthNamespace: cfg.AutoAuth.Method.Namespace,
+		MaxConnections: cfg.TemplateConfig.MaxConnectionsPerHost,
+		UserAgent:      "vault-renderer/" + o.Version, Transport: o.Transport,
+	}
+}
+
+func (a *Agent) method(client *vault.Client, m config.Method) auth.Method {
+	r := m.AppRole
+	return &auth.AppRole{
+		Client: client, MountPath: m.MountPath, RoleIDFilePath: r.RoleIDFilePath, SecretIDFilePath: r.SecretIDFilePath,
+		RemoveSecretIDFileAfterRead:  r.RemoveSecretIDFileAfterRead,
+		SecretIDResponseWrappingPath: r.SecretIDResponseWrappingPath, Log: a.o.Log,
+	}
+}
+
+func (a *Agent) buildUnit(cfg *config.Config, t config.Template) (*unit, hcl.Diagnostics) {
+	var diags hcl.Diagnostics
+	u := newUnit(t, a.o.Rand)
+	u.file = destination.File{
+		Path: t.Destination, Perms: fs.FileMode(t.Perms), User: t.User, Group: t.Group,
+		CreateDirs: t.CreateDestDirs, PrivateDirs: cfg.Strict,
+	}
+	if err := destination.Check(u.file); err != nil {
+		diags = diags.Append(problem("Destination can't be written", err, t.Range))
+	}
+	diags = diags.Extend(tmpfs(t.Destination, t.Tmpfs, t.Range))
+	u.text = t.Contents
+	if t.Source != "" {
+		raw, err := os.ReadFile(t.Source)
+		if err != nil {
+			return u, diags.Append(problem("Template can't be read", err, t.Range))
+		}
+		u.text = string(raw)
+	}
+	parsed, err := tmpl.Parse(tmpl.Spec{
+		Name: t.Name, Text: u.text, Left: t.LeftDelimiter, Right: t.RightDelimiter,
+		ErrorOnMissingKey: t.ErrorOnMissingKey, Env: lookupEnv(cfg, a.clientAddress(cfg)),
+	})
+	if err != nil {
+		return u, diags.Append(u.diagnostic(cfg, err))
+	}
+	u.t = parsed
+	u.hooks = a.hooks(cfg, t)
+	return u, diags
+}
+
+// hooks builds what a template does after its file changed.
+func (a *Agent) hooks(cfg *config.Config, t config.Template) []reload.Hook {
+	var out []reload.Hook
+	if e := t.Exec; e != nil {
+		out = append(out, &reload.Command{
+			Argv: e.Command, Timeout: e.Timeout, Env: reload.Environ(connectionEnv(cfg, a.clientAddress(cfg))),
+			Stdout: a.o.Stdout, Stderr: a.o.Stderr,
+		})
+	}
+	if s := t.Signal; s != nil {
+		// The configuration has been checked: the name is known.
+		sig, _ := reload.ParseSignal(s.Signal)
+		out = append(out, &reload.Signal{PIDFile: s.PIDFile, Signal: sig, Log: a.o.Log})
+	}
+	return out
+}
+
+// clientAddress is the server's address as commands and templates see it.
+func (a *Agent) clientAddress(cfg *config.Config) string {
+	if v, set := os.LookupEnv("VAULT_ADDR"); set {
+		return v
+	}
+	if cfg.Vault.Address != "" {
+		return cfg.Vault.Address
+	}
+	return "https://127.0.0.1:8200"
+}
+
+// tmpfs says when a path is on a disk.
+func tmpfs(path string, policy config.Tmpfs, at hcl.Range) hcl.Diagnostics {
+	if policy == config.TmpfsOff {
+		return nil
+	}
+	on, err := destination.OnTmpfs(path)
+	if err != nil || on {
+		return nil // what is wrong with the directory, Check has said
+	}
+	d := &hcl.Diagnostic{
+		Severity: hcl.DiagWarning, Summary: "Secrets on a disk", Subject: at.Ptr(),
+		Detail: fmt.Sprintf("%s is not on tmpfs or ramfs: what is written there may outlive the secret. Choose a path below /run or /dev/shm, or say tmpfs = \"off\".", path),
+	}
+	if policy == config.TmpfsRequire {
+		d.Severity = hcl.DiagError
+		d.Detail = fmt.Sprintf("%s is not on tmpfs or ramfs, and tmpfs = \"require\" (the default with strict) refuses that. Choose a path below /run or /dev/shm, or say tmpfs = \"warn\".", path)
+	}
+	return hcl.Diagnostics{d}
+}
+
+func problem(summary string, err error, at hcl.Range) *hcl.Diagnostic {
+	d := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: err.Error()}
+	if at.Filename != "" {
+		d.Subject = at.Ptr()
+	}
+	return d
+}
+
+// diagnostic shows a template's error at its source line: in the template's
+// own file, or in the configuration for contents.
+func (u *unit) diagnostic(cfg *config.Config, err error) *hcl.Diagnostic {
+	te := templateError(err)
+	if te == nil || te.Line == 0 {
+		return problem("Invalid template", err, u.cfg.Range)
+	}
+	summary := fmt.Sprintf("Invalid template %q", u.cfg.Name)
+	if u.cfg.Source != "" {
+		cfg.Files[u.cfg.Source] = report.File([]byte(u.text))
+		return report.At(u.cfg.Source, []byte(u.text), te.Line, te.Col, summary, te.Detail)
+	}
+	file, line, col := u.position(te)
+	var src []byte
+	if f := cfg.Files[file]; f != nil {
+		src = f.Bytes
+	}
+	return report.At(file, src, line, col, summary, te.Detail)
+}

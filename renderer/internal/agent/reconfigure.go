@@ -1,0 +1,144 @@
+package agent
+
+import (
+	"reflect"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"vault-renderer/renderer/internal/config"
+)
+
+// reconfigure reads the configuration again. All that can fail is done first;
+// a mistake leaves everything as it is.
+func (a *Agent) reconfigure() {
+	if a.o.Load == nil {
+		return
+	}
+	cfg, diags := a.o.Load()
+	var p *plan
+	if !diags.HasErrors() {
+		var d hcl.Diagnostics
+		p, d = a.build(cfg)
+		diags = diags.Extend(d)
+	}
+	if a.o.Diagnose != nil && len(diags) > 0 {
+		a.o.Diagnose(cfg, diags)
+	}
+	if diags.HasErrors() {
+		a.o.Log.Error("the new configuration is not usable; the running one stays in force", "errors", countErrors(diags))
+		return
+	}
+	a.apply(p)
+	a.o.Log.Info("configuration reloaded", "templates", len(a.plan.units))
+}
+
+func countErrors(diags hcl.Diagnostics) int {
+	n := 0
+	for _, d := range diags {
+		if d.Severity == hcl.DiagError {
+			n++
+		}
+	}
+	return n
+}
+
+// apply puts a plan in force. Templates that did not change keep their state;
+// secrets that are still used keep their watchers; the token stays unless the
+// way to it changed.
+func (a *Agent) apply(p *plan) {
+	old := a.plan
+	a.plan = p
+	if a.o.SetLevel != nil {
+		a.o.SetLevel(p.cfg.Level())
+	}
+	a.policy.Threshold = p.cfg.TemplateConfig.LeaseRenewalThreshold
+	if sameConnection(old.cfg, p.cfg) {
+		p.client, p.method = old.client, old.method
+	} else {
+		a.startKeeper()
+	}
+	a.sinksDue = true
+	if !a.token.Empty() {
+		a.writeSinks()
+	}
+	if old.cfg.TemplateConfig.StaticSecretRenderInterval != p.cfg.TemplateConfig.StaticSecretRenderInterval {
+		a.restartStatic()
+	}
+	a.replaceUnits(old.units)
+	a.dropHooks()
+}
+
+// replaceUnits carries the state of unchanged templates over and lets go of
+// what the others watched.
+func (a *Agent) replaceUnits(old []*unit) {
+	kept := map[*unit]bool{}
+	for i, u := range a.plan.units {
+		for _, o := range old {
+			if !kept[o] && sameUnit(o, u) {
+				kept[o] = true
+				o.cfg, o.hooks = u.cfg, u.hooks // ranges and the environment of commands may have moved
+				a.plan.units[i] = o
+				break
+			}
+		}
+	}
+	for _, u := range a.plan.units {
+		if !kept[u] {
+			a.expect(u)
+		}
+	}
+	for _, o := range old {
+		if !kept[o] {
+			a.unwatch(o, nil)
+		}
+	}
+}
+
+func sameUnit(a, b *unit) bool {
+	x, y := a.cfg, b.cfg
+	x.Range, y.Range, x.ContentsRange, y.ContentsRange = hcl.Range{}, hcl.Range{}, hcl.Range{}, hcl.Range{}
+	x.Exec, y.Exec, x.Signal, y.Signal = nil, nil, nil, nil // hooks are taken from the new one
+	return a.text == b.text && reflect.DeepEqual(x, y)
+}
+
+// sameConnection says whether server, login and limits are as they were.
+func sameConnection(a, b *config.Config) bool {
+	va, vb := a.Vault, b.Vault
+	va.Range, vb.Range = hcl.Range{}, hcl.Range{}
+	ma, mb := a.AutoAuth.Method, b.AutoAuth.Method
+	ma.Range, mb.Range = hcl.Range{}, hcl.Range{}
+	return va == vb && reflect.DeepEqual(ma, mb) &&
+		a.TemplateConfig.MaxConnectionsPerHost == b.TemplateConfig.MaxConnectionsPerHost
+}
+
+// restartStatic gives the secrets without a lease watchers with the new
+// interval. Their values stay until the new watcher has read them.
+func (a *Agent) restartStatic() {
+	for r, e := range a.entries {
+		if e.secret == nil || e.secret.Lease.Leased() {
+			continue
+		}
+		e.stop()
+		delete(a.entries, r)
+		for u := range e.users {
+			a.watch(r, u)
+		}
+		a.entries[r].secret = e.secret
+	}
+}
+
+// dropHooks ends the hooks that no template names any more.
+func (a *Agent) dropHooks() {
+	used := map[string]bool{}
+	for _, u := range a.plan.units {
+		for _, h := range u.hooks {
+			used[h.Key()] = true
+		}
+	}
+	for key, n := range a.notifiers {
+		if !used[key] {
+			n.stop()
+			delete(a.notifiers, key)
+		}
+	}
+}

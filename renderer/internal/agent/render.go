@@ -1,0 +1,178 @@
+package agent
+
+import (
+	"context"
+	"slices"
+
+	"vault-renderer/renderer/internal/destination"
+	"vault-renderer/renderer/internal/reload"
+	"vault-renderer/renderer/internal/rollout"
+	"vault-renderer/renderer/internal/vault"
+)
+
+// refresh executes what is dirty, puts in place what is ready, and tells the
+// applications.
+func (a *Agent) refresh() {
+	for _, u := range a.plan.units {
+		if u.dirty {
+			a.execute(u)
+		}
+	}
+	for _, u := range a.plan.units {
+		if u.ready && u.retryAt.IsZero() {
+			a.roll(u)
+		}
+	}
+	a.notify()
+}
+
+// execute runs a template and keeps its watchers in step with what it uses.
+func (a *Agent) execute(u *unit) {
+	before := u.uses
+	u.execute(store(a.entries), a.plan.cfg.Strict)
+	for _, r := range u.uses {
+		a.watch(r, u)
+	}
+	// An incomplete or failed execution may not have come to all it uses.
+	if !u.missing && u.err == nil && !slices.Equal(before, u.uses) {
+		a.unwatch(u, u.uses)
+	}
+	a.logFailure(u)
+}
+
+// logFailure says once what is wrong with a template.
+func (a *Agent) logFailure(u *unit) {
+	if u.err == nil || u.err.Error() == u.logged {
+		return
+	}
+	if c := vault.ClassOf(u.err); fromVault(u.err) && (c == vault.Transient || c == vault.Sealed) {
+		return // said once for all templates
+	}
+	u.logged = u.err.Error()
+	args := []any{"template", u.cfg.Name}
+	if te := templateError(u.err); te != nil && te.Line > 0 {
+		args = append(args, "at", u.place(te), "error", te.Detail)
+	} else {
+		args = append(args, "error", u.err)
+	}
+	what := "nothing is written yet"
+	if u.done {
+		what = "the last good file stays"
+	}
+	args = append(args, "destination", u.cfg.Destination)
+	a.o.Log.Error("template failed; "+what, args...)
+}
+
+// roll commits the rollout that u belongs to, unless a member is still waiting
+// for its secrets. Members that fail are left out: one bad template never
+// stops the others.
+func (a *Agent) roll(u *unit) {
+	var members []*unit
+	for _, m := range a.rolloutOf(u) {
+		switch {
+		case m.missing || m.dirty:
+			return
+		case m.ready:
+			members = append(members, m)
+		}
+	}
+	outs := make([]rollout.Output, len(members))
+	for i, m := range members {
+		outs[i] = rollout.Output{File: m.file, Content: m.content}
+	}
+	changed, err := rollout.Commit(outs)
+	if err != nil {
+		for _, m := range members {
+			m.fail(err)
+		}
+		a.logFailure(u)
+		return
+	}
+	a.committed(members, changed)
+}
+
+// rolloutOf gives the templates that change together with u: all that share a
+// leased secret, directly or through others.
+func (a *Agent) rolloutOf(u *unit) []*unit {
+	group := []*unit{u}
+	seen := map[*unit]bool{u: true}
+	for i := 0; i < len(group); i++ {
+		for _, r := range group[i].uses {
+			e := a.entries[r]
+			if e == nil || e.secret == nil || !e.secret.Lease.Leased() {
+				continue
+			}
+			for m := range e.users {
+				if !seen[m] {
+					seen[m] = true
+					group = append(group, m)
+				}
+			}
+		}
+	}
+	return group
+}
+
+func (a *Agent) committed(members []*unit, changed []bool) {
+	a.change++
+	for i, m := range members {
+		m.ready, m.done, m.content = false, true, nil
+		m.heal()
+		if !changed[i] {
+			a.o.Log.Debug("unchanged", "template", m.cfg.Name, "destination", m.cfg.Destination)
+			continue
+		}
+		a.o.Log.Info("rendered", "template", m.cfg.Name, "destination", m.cfg.Destination, "generation", a.change)
+		for _, h := range m.hooks {
+			a.notifier(h).want = true
+		}
+	}
+}
+
+// notifier gives the one notifier of a hook, starting it if need be.
+func (a *Agent) notifier(h reload.Hook) *notifier {
+	if n := a.notifiers[h.Key()]; n != nil {
+		return n
+	}
+	ctx, cancel := context.WithCancel(a.ctx)
+	n := &notifier{Notifier: rollout.NewNotifier(h, a.o.Rand), stop: cancel}
+	a.notifiers[h.Key()] = n
+	a.spawn(ctx, func(ctx context.Context) error { return n.Run(ctx, a.told) })
+	return n
+}
+
+// notify tells the hooks of what changed. A hook that several templates share
+// waits until each of them is in place or has failed, so that the application
+// never starts on half of its files.
+func (a *Agent) notify() {
+	for key, n := range a.notifiers {
+		if n.want && !a.someOnTheirWay(key) {
+			n.want, n.notified = false, a.change
+			n.Notify(a.change)
+		}
+	}
+}
+
+func (a *Agent) someOnTheirWay(key string) bool {
+	for _, u := range a.plan.units {
+		if u.done || u.err != nil {
+			continue
+		}
+		for _, h := range u.hooks {
+			if h.Key() == key {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// sweep removes what a killed process left beside the destinations.
+func (a *Agent) sweep() {
+	for _, u := range a.plan.units {
+		destination.Sweep(u.file.Path)
+	}
+	for _, s := range a.plan.sinks {
+		s.Sweep()
+	}
+}
