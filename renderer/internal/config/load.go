@@ -6,7 +6,6 @@ package config
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"sort"
@@ -187,6 +186,3 @@ func (t *Template) At(line, col int) (filename string, fileLine, fileCol int) {
 	}
 	return r.Filename, r.Start.Line + line - 1, r.Start.Column + col - 1
 }
-
-// String names a template in messages.
-func (t *Template) String() string { return fmt.Sprintf("template %q", t.Name) }

@@ -310,7 +310,7 @@ template {
 			found = found[strings.Index(found, "MARK"):]
 		}
 		if name != "t.hcl" || !strings.HasPrefix(found, "MARK") {
-			t.Errorf("%s: %d:%d is %d:%d, at %q", &tpl, line, col, fileLine, fileCol, found)
+			t.Errorf("%s: %d:%d is %d:%d, at %q", tpl.Name, line, col, fileLine, fileCol, found)
 		}
 	}
 }

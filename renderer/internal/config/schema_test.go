@@ -49,7 +49,8 @@ func TestSchema(t *testing.T) {
 }
 
 // TestNoValueIsPrinted gives every key a secret in several wrong ways, on lines
-// that no diagnostic shows, and wants to see it nowhere.
+// that no diagnostic shows, and wants to see it nowhere. (Only the path in
+// source is repeated, if its line is shown.)
 func TestNoValueIsPrinted(t *testing.T) {
 	values := []string{
 		"<<EOT\ncanary-1\nEOT\n", "[<<EOT\ncanary-2\nEOT\n, 5]", "[\n\"canary-3\"]", "{\n a =\n\"canary-4\" }",
@@ -60,7 +61,7 @@ func TestNoValueIsPrinted(t *testing.T) {
 			src := fmt.Sprintf("%s%s = %s%s\n# the end\n", before, k.Name, v, behind)
 			c, diags := build([]input{{"x.hcl", []byte(src)}}, false)
 			for _, d := range diags {
-				if out := d.Summary + d.Detail; strings.Contains(out, "canary-") {
+				if out := d.Summary + d.Detail; strings.Contains(out, "canary-") && k.Name != "source" {
 					t.Errorf("%s:\n%s", src, text(t, c.Files, diags))
 				}
 				if i < 5 && strings.Contains(c.line(d.Subject.Start.Line), "canary-") {
