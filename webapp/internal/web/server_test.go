@@ -1,0 +1,152 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"vault-renderer/testbed/mariadb"
+	"vault-renderer/webapp/credfile"
+	"vault-renderer/webapp/dbpool"
+)
+
+// safeBuffer is a log that can be read while it is written.
+type safeBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// site is an App on a real database.
+type site struct {
+	*App
+	t       *testing.T
+	log     *safeBuffer
+	handler http.Handler
+	path    string
+	pool    *dbpool.Pool
+	reread  chan struct{}   // gets a value when the App wants the file read again
+	shown   strings.Builder // every body that was served
+}
+
+// newSite serves; nothing is in use until take is called.
+func newSite(t *testing.T, showSecrets bool) *site {
+	t.Helper()
+	pool, err := dbpool.Open(dbpool.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{t: t, log: new(safeBuffer), path: filepath.Join(t.TempDir(), "config.ini"), pool: pool, reread: make(chan struct{}, 100)}
+	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s.App = New(Options{Pool: pool, ConfigPath: s.path, ShowSecrets: showSecrets, Log: log, Reread: func() { s.reread <- struct{}{} }})
+	s.handler = s.Handler()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		_ = pool.Close()
+		if strings.Contains(s.log.String(), "canary") {
+			t.Errorf("a secret in the log:\n%s", s.log)
+		}
+		if !showSecrets && strings.Contains(s.shown.String(), "canary") {
+			t.Errorf("a secret on a page:\n%s", s.shown.String())
+		}
+	})
+	return s
+}
+
+func (s *site) do(r *http.Request) *httptest.ResponseRecorder {
+	s.t.Helper()
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r)
+	s.shown.WriteString(w.Body.String())
+	return w
+}
+
+func (s *site) get(path string) *httptest.ResponseRecorder {
+	s.t.Helper()
+	return s.do(httptest.NewRequest("GET", path, nil))
+}
+
+func (s *site) post(note string, header ...string) *httptest.ResponseRecorder {
+	s.t.Helper()
+	r := httptest.NewRequest("POST", "/add", strings.NewReader(url.Values{"note": {note}}.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	return s.do(r)
+}
+
+// offer writes the configuration and hands it to the App, as the watcher does.
+func (s *site) offer(content string) {
+	s.t.Helper()
+	if err := os.WriteFile(s.path, []byte(content), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	s.Offer(credfile.Decode([]byte(content)))
+}
+
+func waitFor(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("still not: %s", what)
+		}
+	}
+}
+
+// startDB starts a database with the notes' table and one user, and returns
+// its configuration file's content.
+func startDB(t *testing.T) (db *mariadb.Server, content string) {
+	t.Helper()
+	if _, err := mariadb.Find(); err != nil {
+		t.Skip(err)
+	}
+	db, err := mariadb.Start(t.Context(), mariadb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Stop() })
+	for _, q := range []string{
+		"CREATE DATABASE notes_webapp",
+		"CREATE TABLE notes_webapp.note (id INT AUTO_INCREMENT PRIMARY KEY, content TEXT)",
+		"CREATE USER 'v-web'@'%' IDENTIFIED BY 'canary-web'",
+		"GRANT SELECT, INSERT ON notes_webapp.note TO 'v-web'@'%'",
+	} {
+		if _, err := db.Admin().Exec(q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return db, configFor(db, "v-web", "canary-web")
+}
+
+func configFor(db *mariadb.Server, user, password string) string {
+	host, port, _ := strings.Cut(db.Addr(), ":")
+	return fmt.Sprintf("[DATABASE]\nMYSQL_HOST = %s\nMYSQL_PORT = %s\nMYSQL_USER = %s\nMYSQL_PASSWORD = %s\nMYSQL_DB = notes_webapp\n", host, port, user, password)
+}
