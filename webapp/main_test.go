@@ -97,6 +97,9 @@ func start(t *testing.T, log *safeBuffer, args ...string) string {
 	done := make(chan int)
 	go func() { done <- run(ctx, append([]string{"-listen=127.0.0.1:0"}, args...), io.Discard, log) }()
 	t.Cleanup(func() {
+		// A connection that was opened and never used keeps a server's shutdown
+		// waiting for some seconds.
+		http.DefaultClient.CloseIdleConnections()
 		cancel()
 		if code := <-done; code != 0 {
 			t.Errorf("exit code %d:\n%s", code, log)
