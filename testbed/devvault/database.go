@@ -45,7 +45,7 @@ type dbConn struct {
 	conn         Connection
 	allowedRoles []string
 	rotate       []string
-	details      map[string]any
+	verify       bool
 }
 
 type dbRole struct {
@@ -94,7 +94,7 @@ func (e *dbEngine) writeConfig(r *request) (*response, error) {
 		return nil, badRequest("error creating database object: invalid database version: %s",
 			listed("plugin not found in the catalog: "+plugin, "plugin not found in the catalog: "+plugin))
 	}
-	c := &dbConn{plugin: plugin}
+	c := &dbConn{plugin: plugin, verify: true}
 	if old != nil {
 		*c = *old
 	}
@@ -102,7 +102,7 @@ func (e *dbEngine) writeConfig(r *request) (*response, error) {
 	if c.conn.URL == "" {
 		return nil, badRequest("error creating database object: error initializing: connection_url cannot be empty")
 	}
-	if r.flag("verify_connection", true) {
+	if c.verify = r.flag("verify_connection", c.verify); c.verify {
 		var err error
 		e.s.unlocked(func() { err = e.s.o.Database.Ping(r.ctx, c.conn) })
 		if err != nil {
@@ -146,10 +146,16 @@ func (e *dbEngine) readConfig(r *request) (*response, error) {
 	return &response{data: map[string]any{
 		"allowed_roles":                      c.allowedRoles,
 		"connection_details":                 map[string]any{"connection_url": c.conn.URL, "username": c.conn.Username},
+		"disable_automated_rotation":         false,
 		"password_policy":                    "",
 		"plugin_name":                        c.plugin,
 		"plugin_version":                     "",
 		"root_credentials_rotate_statements": rotate,
+		"rotation_period":                    0,
+		"rotation_schedule":                  "",
+		"rotation_window":                    0,
+		"skip_static_role_import_rotation":   false,
+		"verify_connection":                  c.verify,
 	}}, nil
 }
 
@@ -185,9 +191,6 @@ func (e *dbEngine) writeRole(r *request) (*response, error) {
 	}
 	if role.dbName == "" {
 		return nil, badRequest("database name is required")
-	}
-	if role.maxTTL > 0 && role.defaultTTL > role.maxTTL {
-		return nil, badRequest("default_ttl cannot be greater than max_ttl")
 	}
 	e.roles[r.args[0]] = role
 	return nil, nil

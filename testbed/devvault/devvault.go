@@ -88,6 +88,7 @@ func New(o Options) *Server {
 	s.root = &token{
 		id: id, accessor: s.randomString(24), path: "auth/token/root", displayName: "root",
 		policies: []string{"root"}, orphan: true, kind: serviceToken, created: time.Now(),
+		children: map[*token]struct{}{}, leases: map[string]*lease{}, cubbyhole: map[string]map[string]any{},
 	}
 	s.tokens[id] = s.root
 	return s

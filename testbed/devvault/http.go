@@ -107,19 +107,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		writeError(w, err)
 		return
 	}
-	s.mu.Lock()
-	resp, err := s.answer(r)
-	var body []byte
-	status := http.StatusNoContent
-	if err == nil && resp != nil {
-		status, body, err = s.encode(r, resp)
-	}
-	s.unlockAndDrop()
+	status, body, err := s.locked(r)
 	if err != nil {
 		writeError(w, err)
 		return
 	}
 	writeJSON(w, status, body)
+}
+
+// locked does the work of one request under the lock.
+func (s *Server) locked(r *request) (status int, body []byte, err error) {
+	s.mu.Lock()
+	defer s.unlockAndDrop()
+	resp, err := s.answer(r)
+	if err != nil || resp == nil {
+		return http.StatusNoContent, nil, err
+	}
+	return s.encode(r, resp)
 }
 
 func serveFault(w http.ResponseWriter, status int) {

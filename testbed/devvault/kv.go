@@ -69,9 +69,6 @@ func (s *Server) cubbyholeRoutes() []route {
 			if len(r.body) == 0 {
 				return nil, badRequest("missing data fields")
 			}
-			if r.tok.cubbyhole == nil {
-				r.tok.cubbyhole = map[string]map[string]any{}
-			}
 			r.tok.cubbyhole[r.rel] = r.body
 			return nil, nil
 		},

@@ -15,16 +15,16 @@ type lease struct {
 	tok       *token
 	renewable bool
 	data      map[string]any
-	ttls      func() (def, max time.Duration) // 0 = the server's
-	revoke    func(context.Context) error     // called without the lock
+	ttls      func() (def, longest time.Duration) // 0 = the server's
+	revoke    func(context.Context) error         // called without the lock
 
 	issued, renewed, expire time.Time
 	timer                   *time.Timer
 }
 
 // capTTL applies the rules of Vault: what was asked for, else the default, but
-// never past max after start.
-func (s *Server) capTTL(start time.Time, asked, def, max time.Duration) (time.Duration, []string) {
+// never past longest after start.
+func (s *Server) capTTL(start time.Time, asked, def, longest time.Duration) (time.Duration, []string) {
 	ttl := s.o.DefaultTTL
 	if def > 0 {
 		ttl = def
@@ -33,23 +33,17 @@ func (s *Server) capTTL(start time.Time, asked, def, max time.Duration) (time.Du
 		ttl = asked
 	}
 	limit := s.o.MaxTTL
-	if max > 0 && max < limit {
-		limit = max
+	if longest > 0 && longest < limit {
+		limit = longest
 	}
-	left := time.Until(start.Add(limit))
+	// The real server counts in whole seconds here, so a life may end up to a
+	// second after its maximum.
+	left := max(0, limit-time.Now().Truncate(time.Second).Sub(start.Truncate(time.Second)))
 	if ttl <= left {
 		return ttl, nil
 	}
 	return left, []string{fmt.Sprintf("TTL of %q exceeded the effective max_ttl of %q; TTL value is capped accordingly",
-		shortDuration(ttl), shortDuration(roundUp(left)))}
-}
-
-// roundUp is for texts: the real server rounds the remaining time up.
-func roundUp(d time.Duration) time.Duration {
-	if r := d.Truncate(time.Second); r < d {
-		return r + time.Second
-	}
-	return d
+		shortDuration(ttl), shortDuration(left))}
 }
 
 // shortDuration prints 720h0m0s as 720h.
@@ -68,8 +62,8 @@ func shortDuration(d time.Duration) string {
 // secret dies at once.
 func (s *Server) addLease(l *lease) (time.Duration, []string) {
 	l.issued = time.Now()
-	def, max := l.ttls()
-	ttl, warnings := s.capTTL(l.issued, 0, def, max)
+	def, longest := l.ttls()
+	ttl, warnings := s.capTTL(l.issued, 0, def, longest)
 	if s.tokens[l.tok.id] != l.tok {
 		s.drops = append(s.drops, drop{l.id, l.revoke})
 		return ttl, warnings
@@ -215,8 +209,8 @@ func (s *Server) renewLease(r *request) (*response, error) {
 	if !l.renewable {
 		return nil, badRequest("lease is not renewable")
 	}
-	def, max := l.ttls()
-	ttl, warnings := s.capTTL(l.issued, asked, def, max)
+	def, longest := l.ttls()
+	ttl, warnings := s.capTTL(l.issued, asked, def, longest)
 	s.armLease(l, ttl)
 	l.renewed = time.Now()
 	return &response{lease: l, leaseTTL: ttl, warnings: warnings}, nil

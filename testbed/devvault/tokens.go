@@ -65,18 +65,11 @@ func (s *Server) newToken(p tokenParams) (*token, time.Duration, []string) {
 	t.ttl = ttl
 	s.tokens[t.id] = t
 	if p.parent != nil {
-		p.parent.addChild(t)
+		p.parent.children[t] = struct{}{}
 	}
 	t.expire = t.created.Add(ttl)
 	s.startTokenTimer(t)
 	return t, ttl, warnings
-}
-
-func (t *token) addChild(c *token) {
-	if t.children == nil {
-		t.children = map[*token]struct{}{}
-	}
-	t.children[c] = struct{}{}
 }
 
 // tokenTTL is how long t may live from now on.
@@ -87,11 +80,11 @@ func (s *Server) tokenTTL(t *token, asked time.Duration) (time.Duration, []strin
 		}
 		return s.capTTL(t.created, t.period, 0, t.explicitMax)
 	}
-	max := t.max
-	if t.explicitMax > 0 && (max == 0 || t.explicitMax < max) {
-		max = t.explicitMax
+	longest := t.max
+	if t.explicitMax > 0 && (longest == 0 || t.explicitMax < longest) {
+		longest = t.explicitMax
 	}
-	return s.capTTL(t.created, asked, t.ttl, max)
+	return s.capTTL(t.created, asked, t.ttl, longest)
 }
 
 func (s *Server) startTokenTimer(t *token) {
