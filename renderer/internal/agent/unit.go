@@ -48,8 +48,7 @@ func (u *unit) position(te *tmpl.Error) (file string, line, col int) {
 	if u.cfg.Source != "" {
 		return u.cfg.Source, te.Line, te.Col
 	}
-	r := u.cfg.ContentsRange
-	return r.Filename, r.Start.Line + te.Line - 1, te.Col
+	return u.cfg.At(te.Line, te.Col)
 }
 
 func (u *unit) place(te *tmpl.Error) string {

@@ -163,7 +163,7 @@ func (k *Keeper) hold(ctx context.Context, s *vault.Session, l lease.Lease) (str
 		case c == vault.Denied || c == vault.Invalid || c == vault.NotFound:
 			k.o.Log.Warn("the token can't be renewed; it will be replaced", "error", err)
 			l.Renewable = false
-		case time.Now().After(l.ExpiresAt()):
+		case !time.Now().Before(l.ExpiresAt()):
 			return "the token has ended", nil
 		default:
 			again = time.Now().Add(retry.Next())

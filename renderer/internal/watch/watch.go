@@ -242,7 +242,7 @@ func (w *Watcher) holdLease(ctx context.Context, s *vault.Session, out chan<- Up
 		case c == vault.Denied || c == vault.Invalid:
 			w.o.Log.Warn("the lease can't be renewed; it will be replaced before it ends", "secret", w.o.Request.String(), "error", err)
 			l.Renewable = false
-		case time.Now().After(l.ExpiresAt()):
+		case !time.Now().Before(l.ExpiresAt()):
 			return nil
 		default:
 			if c == vault.InvalidToken {
