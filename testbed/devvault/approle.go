@@ -204,7 +204,8 @@ func (sid *secretID) narrow(r *request, role *appRole) error {
 	return nil
 }
 
-// secret finds a secret_id that is still good.
+// secret finds a secret_id that is still good. The real server notices the end
+// of a TTL only when it tidies up, about once a minute; here it counts at once.
 func (role *appRole) secret(value string) *secretID {
 	sid := role.secrets[value]
 	if sid != nil && !sid.expires.IsZero() && !time.Now().Before(sid.expires) {

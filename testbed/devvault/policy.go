@@ -130,9 +130,28 @@ func moreSpecific(a, b string) bool {
 	return a > b
 }
 
-// rulesFor returns the rules of the most specific pattern that covers path;
-// several policies may name the same pattern, and then add up.
+// rulesFor returns the rules that decide about a path. For a list the real
+// server looks for an exact rule with and without the trailing slash first,
+// then for a pattern that covers the path without it, then with it: so a deny
+// on "a/*" does not stop a list of "a" that "*" allows.
 func (s *Server) rulesFor(t *token, path string, list bool) []*rule {
+	if !list {
+		return s.bestRules(t, path, false)
+	}
+	path = strings.TrimSuffix(path, "/")
+	for _, exact := range []bool{true, false} {
+		for _, p := range []string{path, path + "/"} {
+			if found := s.bestRules(t, p, exact); len(found) > 0 {
+				return found
+			}
+		}
+	}
+	return nil
+}
+
+// bestRules returns the rules of the most specific pattern that covers path;
+// several policies may name the same pattern, and then add up.
+func (s *Server) bestRules(t *token, path string, exact bool) []*rule {
 	var best []*rule
 	for _, name := range t.policies {
 		p := s.policies[name]
@@ -141,8 +160,7 @@ func (s *Server) rulesFor(t *token, path string, list bool) []*rule {
 		}
 		for i := range p.rules {
 			ru := &p.rules[i]
-			// A list may be granted with or without the trailing slash.
-			if !ru.matches(path) && (!list || !ru.matches(path+"/")) {
+			if exact && ru.path != path || !ru.matches(path) {
 				continue
 			}
 			switch {

@@ -1,0 +1,144 @@
+package conformance
+
+import (
+	"testing"
+	"time"
+)
+
+func (s *suite) lookupSelf(t *testing.T, token string) reply {
+	t.Helper()
+	r := s.ok(t, token, "GET", "auth/token/lookup-self", nil)
+	r.envelope(t)
+	return r
+}
+
+// dead says whether the server knows the token no more.
+func (s *suite) dead(t *testing.T, token string) bool {
+	t.Helper()
+	return s.call(t, token, "GET", "auth/token/lookup-self", nil).status == 403
+}
+
+var lookupFields = []string{
+	"accessor:string", "creation_time:number", "creation_ttl:number", "display_name:string", "entity_id:string", "expire_time:any",
+	"explicit_max_ttl:number", "id:string", "meta:any", "num_uses:number", "orphan:bool", "path:string", "policies:list",
+	"ttl:number", "type:string",
+}
+
+func (s *suite) tokens(t *testing.T) {
+	r := s.lookupSelf(t, s.RootToken)
+	r.shape(t, []string{"data"}, lookupFields...)
+	r.want(t, nil, "data", "expire_time")
+	r.want(t, 0, "data", "ttl")
+	s.fails(t, s.RootToken, "PUT", "auth/token/renew-self", nil, 400, "invalid lease ID")
+
+	tok := s.newToken(t, map[string]any{"policies": []string{"some"}, "ttl": "90s", "meta": map[string]string{"a": "b"}})
+	r = s.lookupSelf(t, tok)
+	leased := append([]string{"issue_time:string", "renewable:bool"}, lookupFields...)
+	r.shape(t, []string{"data"}, leased...)
+	r.want(t, map[string]any{"a": "b"}, "data", "meta")
+	r.want(t, "auth/token/create", "data", "path")
+	r.want(t, 90, "data", "creation_ttl")
+	r.want(t, []any{"default", "some"}, "data", "policies")
+	r.want(t, false, "data", "orphan")
+	if ttl := r.num("data", "ttl"); ttl < 85 || ttl > 90 {
+		t.Errorf("ttl %d", ttl)
+	}
+	accessor := r.str("data", "accessor")
+	s.ok(t, s.RootToken, "PUT", "auth/token/lookup", map[string]any{"token": tok}).want(t, tok, "data", "id")
+	s.ok(t, s.RootToken, "PUT", "auth/token/lookup-accessor", map[string]any{"accessor": accessor}).want(t, "", "data", "id")
+	s.fails(t, s.RootToken, "PUT", "auth/token/lookup", map[string]any{"token": "hvs.nope"}, 403, "bad token")
+	s.fails(t, s.RootToken, "PUT", "auth/token/lookup-accessor", map[string]any{"accessor": "nope"}, 400,
+		"1 error occurred:\n\t* invalid accessor\n\n")
+
+	s.ok(t, s.RootToken, "PUT", "auth/token/revoke-accessor", map[string]any{"accessor": accessor})
+	s.fails(t, tok, "GET", "auth/token/lookup-self", nil, 403, invalidToken)
+	s.ok(t, s.RootToken, "PUT", "auth/token/revoke", map[string]any{"token": tok}) // again: no error
+	s.fails(t, s.RootToken, "PUT", "auth/token/revoke", map[string]any{}, 400, "missing token ID")
+
+	tok = s.newToken(t, map[string]any{"policies": []string{"default"}})
+	s.ok(t, tok, "PUT", "auth/token/revoke-self", nil)
+	s.fails(t, tok, "PUT", "auth/token/revoke-self", nil, 403, invalidToken)
+
+	s.limitedUses(t)
+	r = s.ok(t, s.RootToken, "PUT", "auth/token/create", map[string]any{"policies": []string{"missing"}, "ttl": "1m"})
+	r.warning(t, `Policy "missing" does not exist`)
+}
+
+func (s *suite) limitedUses(t *testing.T) {
+	t.Helper()
+	tok := s.newToken(t, map[string]any{"policies": []string{"default"}, "num_uses": 2, "ttl": "1m"})
+	s.lookupSelf(t, tok).want(t, 1, "data", "num_uses")
+	s.lookupSelf(t, tok).want(t, -1, "data", "num_uses")
+	s.fails(t, tok, "GET", "auth/token/lookup-self", nil, 403, invalidToken)
+}
+
+func (s *suite) renewSelf(t *testing.T, token, increment string) reply {
+	t.Helper()
+	r := s.ok(t, token, "PUT", "auth/token/renew-self", map[string]any{"increment": increment})
+	r.envelope(t)
+	return r
+}
+
+func (s *suite) tokenRenewal(t *testing.T) {
+	start := time.Now()
+	mortal := s.newToken(t, map[string]any{"policies": []string{"default"}, "ttl": "1s"})
+
+	tok := s.newToken(t, map[string]any{"policies": []string{"default"}, "ttl": "60s", "explicit_max_ttl": "90s"})
+	s.renewSelf(t, tok, "0").want(t, 60, "auth", "lease_duration")
+	s.renewSelf(t, tok, "10s").want(t, 10, "auth", "lease_duration")
+	wait(t, start, 2200*time.Millisecond)
+	r := s.renewSelf(t, tok, "1000s")
+	r.want(t, true, "auth", "renewable")
+	left := r.num("auth", "lease_duration")
+	if left < 85 || left > 88 {
+		t.Errorf("renewal past the maximum: %d s, want what is left of 90 s after about 2 s", left)
+	}
+	r.warning(t, `TTL of "16m40s" exceeded the effective max_ttl of "`+(time.Duration(left)*time.Second).String()+`"; TTL value is capped accordingly`)
+	s.lookupSelf(t, tok).shape(t, []string{"data"},
+		append([]string{"issue_time:string", "renewable:bool", "last_renewal:string", "last_renewal_time:number"}, lookupFields...)...)
+
+	r = s.ok(t, s.RootToken, "PUT", "auth/token/create", map[string]any{"policies": []string{"default"}, "ttl": "100s", "explicit_max_ttl": "90s"})
+	r.want(t, 90, "auth", "lease_duration")
+	r.warning(t, `TTL of "1m40s" exceeded the effective max_ttl of "1m30s"; TTL value is capped accordingly`)
+
+	tok = s.newToken(t, map[string]any{"policies": []string{"default"}, "period": "60s"})
+	s.renewSelf(t, tok, "1000s").want(t, 60, "auth", "lease_duration")
+	s.lookupSelf(t, tok).want(t, 60, "data", "period")
+
+	tok = s.newToken(t, map[string]any{"policies": []string{"default"}, "ttl": "60s", "renewable": false})
+	s.fails(t, tok, "PUT", "auth/token/renew-self", nil, 400, "lease is not renewable")
+	s.fails(t, s.RootToken, "PUT", "auth/token/renew", map[string]any{"token": "hvs.nope"}, 400, "token not found")
+
+	eventually(t, "a token of 1 s ends", func() bool { return s.dead(t, mortal) })
+	s.fails(t, mortal, "PUT", "auth/token/renew-self", nil, 403, invalidToken)
+	s.loginTokenCap(t)
+}
+
+// loginTokenCap checks token_max_ttl of a role.
+func (s *suite) loginTokenCap(t *testing.T) {
+	t.Helper()
+	rid, sid := s.ids(t, nil)
+	tok := s.ok(t, "", "PUT", "auth/approle/login", credentials(rid, sid)).str("auth", "client_token")
+	s.renewSelf(t, tok, "0").want(t, 20, "auth", "lease_duration")
+	r := s.renewSelf(t, tok, "100s")
+	if d := r.num("auth", "lease_duration"); d < 38 || d > 40 {
+		t.Errorf("renewal of a login past token_max_ttl: %d s", d)
+	}
+	r.want(t, map[string]any{"role_name": "conformance"}, "auth", "metadata")
+}
+
+func (s *suite) childTokens(t *testing.T) {
+	parent := s.newToken(t, map[string]any{"policies": []string{"some"}, "ttl": "10m"})
+	child := s.ok(t, parent, "PUT", "auth/token/create", map[string]any{"ttl": "5m"}).str("auth", "client_token")
+	grandchild := s.ok(t, child, "PUT", "auth/token/create", map[string]any{"ttl": "5m"}).str("auth", "client_token")
+	s.lookupSelf(t, grandchild).want(t, []any{"default", "some"}, "data", "policies")
+	orphan := s.newToken(t, map[string]any{"policies": []string{"some"}, "ttl": "5m", "no_parent": true})
+	s.lookupSelf(t, orphan).want(t, true, "data", "orphan")
+	s.ok(t, s.RootToken, "PUT", "auth/token/revoke", map[string]any{"token": parent})
+	for name, tok := range map[string]string{"child": child, "grandchild": grandchild} {
+		eventually(t, "the "+name+" ends with its parent", func() bool { return s.dead(t, tok) })
+	}
+	if s.dead(t, orphan) {
+		t.Error("the orphan died")
+	}
+}
