@@ -1,4 +1,4 @@
-// Package main is webapp, a small notes application that shows how a program
+// Command webapp is a small notes application that shows how a program
 // lives with database credentials that change: it reads them from a rendered
 // file, follows that file without a restart and without a failed request, and
 // reports which version of it is in use.
