@@ -113,6 +113,9 @@ func (k *Keeper) login(ctx context.Context, out chan<- Event) (*vault.Auth, erro
 			return nil, errors.Join(ErrLogin, err)
 		}
 		wait := max(b.Next(), vault.RetryAfter(err))
+		if away(err) {
+			wait = min(wait, maxAway)
+		}
 		select {
 		case out <- Event{Err: err, Next: wait}:
 		case <-ctx.Done():
@@ -122,6 +125,16 @@ func (k *Keeper) login(ctx context.Context, out chan<- Event) (*vault.Auth, erro
 			return nil, err
 		}
 	}
+}
+
+// maxAway is the longest pause while Vault does not answer at all: it is the
+// refused login that max_backoff protects Vault from, not a look whether
+// Vault is back.
+const maxAway = 15 * time.Second
+
+func away(err error) bool {
+	var ve *vault.Error
+	return errors.As(err, &ve) && ve.Temporary() && ve.RetryAfter == 0
 }
 
 // hold keeps the session's token alive and returns, with the reason, when a

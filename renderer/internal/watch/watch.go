@@ -115,6 +115,10 @@ func (w *Watcher) Run(ctx context.Context, out chan<- Update) error {
 	}
 }
 
+// maxAway is the longest pause while Vault does not answer: what lapsed in the
+// meantime is dead from the moment Vault is back.
+const maxAway = 5 * time.Second
+
 // fetch asks until it has an answer and reports what is new in it.
 func (w *Watcher) fetch(ctx context.Context, out chan<- Update) (*vault.Session, error) {
 	b := lease.Backoff{Min: w.o.MinBackoff, Max: w.o.MaxBackoff, Rand: w.o.Policy.Rand}
@@ -137,7 +141,11 @@ func (w *Watcher) fetch(ctx context.Context, out chan<- Update) (*vault.Session,
 		if vault.ClassOf(err) == vault.InvalidToken {
 			w.o.TokenRefused()
 		}
-		if err := w.pause(ctx, s, max(b.Next(), vault.RetryAfter(err))); err != nil {
+		wait := b.Next()
+		if c := vault.ClassOf(err); c == vault.Transient || c == vault.Sealed {
+			wait = min(wait, maxAway)
+		}
+		if err := w.pause(ctx, s, max(wait, vault.RetryAfter(err))); err != nil {
 			return nil, err
 		}
 	}
@@ -207,7 +215,7 @@ func (w *Watcher) hold(ctx context.Context, s *vault.Session, out chan<- Update)
 func (w *Watcher) holdLease(ctx context.Context, s *vault.Session, out chan<- Update) error {
 	l := w.last.Lease
 	full, last := l.TTL, false
-	retry := lease.Backoff{Min: 500 * time.Millisecond, Max: 10 * time.Second, Rand: w.o.Policy.Rand}
+	retry := lease.Backoff{Min: 500 * time.Millisecond, Max: maxAway, Rand: w.o.Policy.Rand}
 	var again time.Time
 	for {
 		at := w.due(l, full, last)

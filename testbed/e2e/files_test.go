@@ -1,0 +1,90 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+)
+
+const seedConfig = `// Source: https://developer.hashicorp.com/vault/tutorials/vault-agent/agent-templates#start-vault-agent
+
+pid_file = "./pidfile"
+
+auto_auth {
+  method {
+    type = "approle"
+
+    config = {
+      role_id_file_path = "/vault-agent/ids/role_id"
+      secret_id_file_path = "/vault-agent/ids/secret_id"
+    }
+  }
+
+  sink "file" {
+    config = {
+      path = "/vault-agent/vault-token-via-agent"
+    }
+  }
+}
+
+vault {
+  address = "http://vault-server:8200"
+}
+
+template {
+  source      = "/vault-agent/config.tmpl"
+  destination = "/webapp/config.ini"
+}
+`
+
+const seedTemplate = `{{ with secret "database/creds/mysql-role" }}
+[DATABASE]
+MYSQL_HOST = database
+MYSQL_USER = {{ .Data.username }}
+MYSQL_PASSWORD = {{ .Data.password }}
+MYSQL_DB = notes_webapp
+{{ end }}
+`
+
+// wait lets a server be away for a while: here the passing of time is the test.
+func wait(t *testing.T, d time.Duration) {
+	t.Helper()
+	select {
+	case <-time.After(d):
+	case <-t.Context().Done():
+	}
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func writeFile(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mkdir(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func exists(path string) bool { _, err := os.Stat(path); return err == nil }
+
+// revoke ends leases that live for minutes: the next test counts accounts.
+func revoke(t *testing.T, prefix string) {
+	t.Helper()
+	if _, err := servers.vault.Client().Logical().WriteWithContext(context.Background(), "sys/leases/revoke-prefix/"+prefix, nil); err != nil {
+		t.Error(err)
+	}
+}
