@@ -109,7 +109,7 @@ func classify(status int, detail string) Class {
 		return Denied
 	case status == http.StatusNotFound:
 		return NotFound
-	case strings.Contains(lower, "lease not found") || strings.Contains(lower, "invalid lease id") || strings.Contains(lower, "lease expired") || strings.Contains(lower, "lease is not renewable"):
+	case strings.Contains(lower, "lease not found") || strings.Contains(lower, "invalid lease") || strings.Contains(lower, "lease expired") || strings.Contains(lower, "lease is not renewable"):
 		return LeaseGone
 	case status == http.StatusTooManyRequests, status == http.StatusPreconditionFailed, status == 472, status == 473, status >= 500:
 		return Transient

@@ -122,9 +122,12 @@ func (s *Session) askMount(ctx context.Context, p string) (mount, error) {
 		v, _ := opts["version"].(string)
 		m.v2 = v == "2"
 	}
-	if m.path != "" && !strings.HasPrefix(p+"/", m.path) {
-		// Seen through a namespace: the mount is named from the root.
-		m.path = ""
+	// Seen through a namespace, the mount is named from the root.
+	for m.path != "" && !strings.HasPrefix(p+"/", m.path) {
+		_, m.path, _ = strings.Cut(m.path, "/")
+	}
+	if m.path == "" {
+		return mount{}, nil // not p's: p goes as it is
 	}
 	return m, nil
 }
