@@ -60,7 +60,7 @@ func TestTokenShorterThanLease(t *testing.T) {
 // Vault is killed for 20 seconds. The accounts live on in MariaDB meanwhile, so
 // the app serves; what lapsed dies when Vault is back, and is replaced at once.
 func TestVaultKilled(t *testing.T) {
-	r := start(t, limits{tokenTTL: time.Minute, tokenMax: 10 * time.Minute, leaseTTL: 10 * time.Second, leaseMax: 30 * time.Second, tableGrants: true})
+	r := start(t, limits{tokenTTL: time.Minute, tokenMax: 10 * time.Minute, leaseTTL: 10 * time.Second, leaseMax: 20 * time.Second, tableGrants: true})
 	began := time.Now()
 	r.load(clients)
 	r.rotations(0, time.Second)
@@ -87,7 +87,7 @@ func TestVaultKilled(t *testing.T) {
 
 // Vault is sealed for some seconds, within the life of the lease: nobody notices.
 func TestVaultSealed(t *testing.T) {
-	r := start(t, limits{tokenTTL: time.Minute, tokenMax: 10 * time.Minute, leaseTTL: 12 * time.Second, leaseMax: 24 * time.Second, tableGrants: true})
+	r := start(t, limits{tokenTTL: time.Minute, tokenMax: 10 * time.Minute, leaseTTL: 8 * time.Second, leaseMax: 12 * time.Second, tableGrants: true})
 	began := time.Now()
 	r.load(clients)
 	r.eventually("the first renewal", 20*time.Second, func() bool { return strings.Contains(r.renderer.log.String(), "lease renewed") })
@@ -118,7 +118,7 @@ func TestMariaDBRestarted(t *testing.T) {
 	r.eventually("the webapp is ready", 10*time.Second, r.ready)
 	t.Logf("well again %s after MariaDB was back", time.Since(back).Round(time.Millisecond))
 	well := time.Now().Add(time.Second)
-	r.rotations(3, time.Minute)
+	r.rotations(2, time.Minute)
 	r.noAccountsLeft(20 * time.Second)
 	r.noFailures(well)
 }
@@ -126,7 +126,7 @@ func TestMariaDBRestarted(t *testing.T) {
 // The token is revoked by hand: its accounts are gone with it, and the app is
 // well again as soon as somebody notices.
 func TestTokenRevoked(t *testing.T) {
-	r := start(t, limits{tokenTTL: time.Minute, tokenMax: 10 * time.Minute, leaseTTL: 6 * time.Second, leaseMax: 30 * time.Second, tableGrants: true})
+	r := start(t, limits{tokenTTL: time.Minute, tokenMax: 10 * time.Minute, leaseTTL: 6 * time.Second, leaseMax: 12 * time.Second, tableGrants: true})
 	r.load(clients)
 	token := readFile(t, r.dir+"/run/vault-token")
 	if _, err := servers.vault.Client().Logical().WriteWithContext(context.Background(), "auth/token/revoke", map[string]any{"token": token}); err != nil {
