@@ -11,17 +11,19 @@
 //
 // Vault rotates with ALTER USER 'NAME'@'%'. MySQL accounts are pairs of name
 // and host, and the usual installation has several called root. Giving Vault
-// "root" therefore ends in one of these ways (see rotation_test.go, which shows
-// each of them on real servers):
+// "root" therefore ends in one of three ways (rotation_test.go shows each of
+// them on real servers):
 //
-//   - root@'%' and root@localhost both exist (the official images): Vault
-//     rotates root@'%' only. root@localhost keeps the first password, so
-//     whoever tries the old password on the database's own machine gets in,
-//     and rotation looks broken though it worked, for one account of two.
-//   - Vault itself reaches the server over loopback: the server takes Vault for
-//     root@localhost, the more exact match. Vault reports success, but it now
-//     knows only the password of root@'%' and is locked out.
-//   - root@'%' does not exist: the rotation fails with error 1396.
+//   - root@'%' and root@localhost exist (the official images) and Vault comes
+//     over the network: Vault rotates root@'%' only. root@localhost keeps the
+//     first password, so whoever tries it on the database's own machine or in
+//     its container gets in. Rotation looks broken though it worked, for one
+//     account of two.
+//   - There is an account for the very host that Vault comes from, beside
+//     root@'%': the server takes Vault for the former, the more exact match.
+//     Vault reports success, but now knows only the password of root@'%' and is
+//     locked out, while the first password still works.
+//   - There is no root@'%': the rotation fails with error 1396.
 //
 // The way out is an account of Vault's own that exists exactly once, as
 // name@'%', with no more rights than creating the role's users takes. root is

@@ -156,7 +156,7 @@ func (o BinaryOptions) build(ctx context.Context, target string) error {
 	}
 	tmp := target + ".building"
 	defer os.Remove(tmp)
-	cmd := exec.CommandContext(ctx, goTool(), "build", "-trimpath", "-ldflags=-s -w", "-o", tmp, "github.com/hashicorp/vault")
+	cmd := exec.CommandContext(ctx, goTool(), "build", "-ldflags=-s -w", "-o", tmp, "github.com/hashicorp/vault")
 	cmd.Dir = src
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-mod=readonly")
 	// The compilers are children of go build: end them together with it.

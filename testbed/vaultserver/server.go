@@ -265,6 +265,9 @@ func (s *Server) RootToken() string { return s.keys.RootToken }
 // Binary is the path of the server's program.
 func (s *Server) Binary() string { return s.o.Binary }
 
+// Pid is the process id of the last start.
+func (s *Server) Pid() int { return s.process().cmd.Process.Pid }
+
 // AuditLog is a path in the server's directory for an audit device. Nothing is
 // written there until a file audit device is enabled.
 func (s *Server) AuditLog() string { return filepath.Join(s.o.Dir, "audit.log") }
