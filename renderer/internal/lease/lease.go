@@ -66,7 +66,7 @@ func (p Policy) ReplaceAt(l Lease, full time.Duration) time.Time {
 		if f <= 0 || f >= 1 {
 			f = 0.90
 		}
-		f -= replaceJitter * p.rand()
+		f *= 1 - replaceJitter*p.rand() // never below 0, however small the threshold
 		wait := min(scale(l.TTL, f), l.TTL-min(nonRenewableOverlap, l.TTL/overlapDivisor))
 		return l.IssuedAt.Add(wait)
 	}
