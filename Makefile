@@ -9,8 +9,6 @@ TESTBED  := $(GO) run ./testbed/cmd/testbed
 # Tests that start servers measure hand-overs of a fraction of a second: they
 # run one package at a time.
 SERVERS  := ./testbed/... ./webapp/... ./examples/...
-# Where there is no C compiler and none can be had, the race detector is left out.
-RACE      = $(shell command -v gcc >/dev/null 2>&1 || command -v cc >/dev/null 2>&1 && echo -race)
 
 .PHONY: help demo test check bench soak fuzz build deps vault clean
 

@@ -125,7 +125,7 @@ func templateSection() *Section {
 		{Name: "destination", Kind: QuotedString, Doc: "The file to write; required."},
 		{Name: "create_dest_dirs", Kind: Bool, Default: "true", Doc: "Make missing directories above it."},
 		{Name: "error_on_missing_key", Kind: Bool, Default: "false", Doc: "A key that the secret lacks is an error (true when strict)."},
-		{Name: "error_fatal", Kind: Bool, Default: "true", Doc: "An error in this template ends the program."},
+		{Name: "error_fatal", Kind: Bool, Default: "true", Doc: "Accepted; a template that fails never ends the program or stops the others."},
 		{Name: "perms", Kind: Perms, Default: `"0644"`, Doc: "Permissions of the file; those of the file that is there, if not set (0600 when strict)."},
 		{Name: "user", Kind: QuotedString, Doc: "Owner of the file: name or number, in quotes."},
 		{Name: "group", Kind: QuotedString, Doc: "Group of the file: name or number, in quotes."},
