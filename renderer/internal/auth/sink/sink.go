@@ -4,9 +4,8 @@
 package sink
 
 import (
-	"strconv"
-
 	"io/fs"
+	"strconv"
 
 	"vault-renderer/renderer/internal/destination"
 	"vault-renderer/renderer/internal/vault"
