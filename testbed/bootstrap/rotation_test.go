@@ -56,69 +56,80 @@ func rotate(ctx context.Context, c *api.Client, name string) error {
 
 func TestWhyRootRotationSeemsToDoNothing(t *testing.T) {
 	t.Parallel()
-	db, v := startMariaDB(t), startVault(t)
-	c, ctx := v.Client(), t.Context()
-	if err := c.Sys().MountWithContext(ctx, "database", &api.MountInput{Type: "database"}); err != nil {
+	r := rotation{startMariaDB(t), startVault(t).Client()}
+	if err := r.c.Sys().MountWithContext(t.Context(), "database", &api.MountInput{Type: "database"}); err != nil {
 		t.Fatal(err)
 	}
-	creds := func(name string) error {
-		_, err := c.Logical().ReadWithContext(ctx, "database/creds/"+name)
-		return err
+	t.Run("one account at %: it works", r.oneAccount)
+	t.Run("also an account for Vault's host: the first password stays and Vault is locked out", r.sameHost)
+	t.Run("also an account for another host: the first password stays there, Vault works", r.otherHost)
+	t.Run("no account at %: the rotation fails", r.noWildcard)
+}
+
+type rotation struct {
+	db *mariadb.Server
+	c  *api.Client
+}
+
+// creds asks Vault for credentials of the role that connect made.
+func (r rotation) creds(t *testing.T, name string) error {
+	t.Helper()
+	_, err := r.c.Logical().ReadWithContext(t.Context(), "database/creds/"+name)
+	return err
+}
+
+func (r rotation) oneAccount(t *testing.T) {
+	account(t, r.db, "single", "%")
+	connect(t, r.c, r.db, "single")
+	if err := rotate(t.Context(), r.c, "single"); err != nil {
+		t.Fatal(err)
 	}
+	if refused, err := login(t, r.db.Addr(), "single", firstPassword); !refused {
+		t.Errorf("the first password still logs in: %v", err)
+	}
+	if err := r.creds(t, "single"); err != nil {
+		t.Error(err)
+	}
+}
 
-	t.Run("one account at %: it works", func(t *testing.T) {
-		account(t, db, "single", "%")
-		connect(t, c, db, "single")
-		if err := rotate(ctx, c, "single"); err != nil {
-			t.Fatal(err)
-		}
-		if refused, err := login(t, db.Addr(), "single", firstPassword); !refused {
-			t.Errorf("the first password still logs in: %v", err)
-		}
-		if err := creds("single"); err != nil {
-			t.Error(err)
-		}
-	})
+func (r rotation) sameHost(t *testing.T) {
+	account(t, r.db, "double", "%", "127.0.0.1")
+	connect(t, r.c, r.db, "double")
+	if err := rotate(t.Context(), r.c, "double"); err != nil {
+		t.Fatalf("the rotation reports: %v", err)
+	}
+	if _, err := login(t, r.db.Addr(), "double", firstPassword); err != nil {
+		t.Errorf("the first password: %v; it should still log in", err)
+	}
+	if err := r.creds(t, "double"); err == nil || !strings.Contains(err.Error(), "1045") {
+		t.Errorf("Vault's next login: %v; it should be refused", err)
+	}
+}
 
-	t.Run("also an account for the host: the first password stays and Vault is locked out", func(t *testing.T) {
-		account(t, db, "double", "%", "127.0.0.1")
-		connect(t, c, db, "double")
-		if err := rotate(ctx, c, "double"); err != nil {
-			t.Fatalf("the rotation reports: %v", err)
-		}
-		if _, err := login(t, db.Addr(), "double", firstPassword); err != nil {
-			t.Errorf("the first password: %v; it should still log in", err)
-		}
-		if err := creds("double"); err == nil || !strings.Contains(err.Error(), "1045") {
-			t.Errorf("Vault's next login: %v; it should be refused", err)
-		}
-	})
+func (r rotation) otherHost(t *testing.T) {
+	account(t, r.db, "twin", "%", "localhost")
+	connect(t, r.c, r.db, "twin")
+	if err := rotate(t.Context(), r.c, "twin"); err != nil {
+		t.Fatal(err)
+	}
+	if refused, err := login(t, r.db.Addr(), "twin", firstPassword); !refused {
+		t.Errorf("over TCP the first password: %v", err)
+	}
+	if err := loginSocket(t, r.db, "twin", firstPassword); err != nil {
+		t.Errorf("over the socket the first password: %v; it should still log in", err)
+	}
+	if err := r.creds(t, "twin"); err != nil {
+		t.Error(err)
+	}
+}
 
-	t.Run("also an account for another host: the first password stays there, Vault works", func(t *testing.T) {
-		account(t, db, "twin", "%", "localhost")
-		connect(t, c, db, "twin")
-		if err := rotate(ctx, c, "twin"); err != nil {
-			t.Fatal(err)
-		}
-		if refused, err := login(t, db.Addr(), "twin", firstPassword); !refused {
-			t.Errorf("over TCP the first password: %v", err)
-		}
-		if err := loginSocket(t, db, "twin", firstPassword); err != nil {
-			t.Errorf("over the socket the first password: %v; it should still log in", err)
-		}
-		if err := creds("twin"); err != nil {
-			t.Error(err)
-		}
-	})
-
-	t.Run("no account at %: the rotation fails", func(t *testing.T) {
-		account(t, db, "local", "127.0.0.1")
-		connect(t, c, db, "local")
-		if err := rotate(ctx, c, "local"); err == nil || !strings.Contains(err.Error(), "1396") {
-			t.Errorf("rotation: %v; want error 1396", err)
-		}
-		if _, err := login(t, db.Addr(), "local", firstPassword); err != nil {
-			t.Errorf("the first password: %v", err)
-		}
-	})
+func (r rotation) noWildcard(t *testing.T) {
+	account(t, r.db, "local", "127.0.0.1")
+	connect(t, r.c, r.db, "local")
+	if err := rotate(t.Context(), r.c, "local"); err == nil || !strings.Contains(err.Error(), "1396") {
+		t.Errorf("rotation: %v; want error 1396", err)
+	}
+	if _, err := login(t, r.db.Addr(), "local", firstPassword); err != nil {
+		t.Errorf("the first password: %v", err)
+	}
 }

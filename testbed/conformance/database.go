@@ -117,7 +117,7 @@ func (s *suite) leaseTruncation(t *testing.T) {
 	r, user, _ := s.creds(t, root, "database/creds/short")
 	r.want(t, 3, "lease_duration")
 	id := r.str("lease_id")
-	r = s.renewLease(t, id, "5s") // within the first second or so: not yet past 6 s
+	s.renewLease(t, id, "5s") // within the first second or so: not yet past 6 s
 	wait(t, start, 2500*time.Millisecond)
 	r = s.renewLease(t, id, "5s")
 	left := r.num("lease_duration")

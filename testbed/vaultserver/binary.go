@@ -156,7 +156,7 @@ func (o BinaryOptions) build(ctx context.Context, target string) error {
 	}
 	tmp := target + ".building"
 	defer os.Remove(tmp)
-	cmd := exec.CommandContext(ctx, goTool(), "build", "-ldflags=-s -w", "-o", tmp, "github.com/hashicorp/vault")
+	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", tmp, "github.com/hashicorp/vault")
 	cmd.Dir = src
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-mod=readonly")
 	// The compilers are children of go build: end them together with it.
@@ -195,13 +195,6 @@ func (o BinaryOptions) reportEvery(d time.Duration, start time.Time) (stop func(
 		}
 	}()
 	return func() { close(quit); <-ended }
-}
-
-func goTool() string {
-	if p, err := exec.LookPath("go"); err == nil {
-		return p
-	}
-	return filepath.Join(runtime.GOROOT(), "bin", "go") // a clear "no such file" if it is not there either
 }
 
 // moduleRoot walks up from the working directory to this project's go.mod.

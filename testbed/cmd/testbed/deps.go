@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"vault-renderer/testbed/mariadb"
@@ -21,14 +22,14 @@ type dependency struct {
 func dependencies() []dependency {
 	return []dependency{
 		{"mariadb", []string{"mariadb-server"}, func() bool { _, err := mariadb.Find(); return err == nil }},
-		{"chromium", []string{"chromium"}, func() bool {
-			for _, n := range []string{"chromium", "chromium-browser", "google-chrome", "headless-shell", "chromium-headless-shell"} {
-				if _, err := exec.LookPath(n); err == nil {
-					return true
-				}
-			}
-			return false
-		}},
+		{"chromium", []string{"chromium"}, onPath("chromium", "chromium-browser", "google-chrome", "headless-shell", "chromium-headless-shell")},
+		{"compiler", []string{"gcc", "libc6-dev"}, onPath("gcc", "cc", "clang")}, // for the race detector
+	}
+}
+
+func onPath(names ...string) func() bool {
+	return func() bool {
+		return slices.ContainsFunc(names, func(n string) bool { _, err := exec.LookPath(n); return err == nil })
 	}
 }
 
@@ -41,7 +42,7 @@ func deps(ctx context.Context, want []string, log io.Writer) error {
 	for _, w := range want {
 		d, ok := dependencyNamed(w)
 		if !ok {
-			return fmt.Errorf("unknown dependency %q: there are mariadb and chromium", w)
+			return fmt.Errorf("unknown dependency %q: there are mariadb, chromium and compiler", w)
 		}
 		if d.present() {
 			fmt.Fprintf(log, "testbed: %s is here\n", d.name)

@@ -1,9 +1,9 @@
 // Command testbed prepares and runs the servers that the demo, the tests and
 // the benchmarks use: a real MariaDB and a real Vault on loopback.
 //
-//	testbed deps [mariadb] [chromium]   install what is missing from Debian's packages
-//	testbed vault-binary                print the path of a Vault binary, building it if needed
-//	testbed start                       run MariaDB and Vault, prepared for the note application
+//	testbed deps [mariadb] [chromium] [compiler]   install what is missing from Debian's packages
+//	testbed vault-binary                           print the path of a Vault binary, building it if needed
+//	testbed start                                  run MariaDB and Vault, prepared for the note application
 //
 // It never touches servers that were there before, and it is no part of the
 // product.
@@ -21,7 +21,7 @@ import (
 	"vault-renderer/testbed/vaultserver"
 )
 
-const usage = `usage: testbed deps [mariadb] [chromium]
+const usage = `usage: testbed deps [mariadb] [chromium] [compiler]
        testbed vault-binary
        testbed start
 `
