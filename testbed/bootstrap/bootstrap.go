@@ -55,24 +55,10 @@ const (
 )
 
 // Policy is all that the renderer may do beside Vault's "default" policy, which
-// already lets a token look up and renew itself and renew and look up leases
-// whose ID it knows. Revoking is not in "default"; here it is limited to leases
-// of this one role, in both spellings of the request, so that old credentials
-// can be dropped as soon as nobody uses them.
+// already lets a token look up and renew itself, and renew and look up leases
+// whose ID it knows.
 const Policy = `path "database/creds/mysql-role" {
   capabilities = ["read"]
-}
-
-path "sys/leases/revoke" {
-  capabilities = ["update"]
-  allowed_parameters = {
-    "lease_id" = ["database/creds/mysql-role/*"]
-    "sync"     = []
-  }
-}
-
-path "sys/leases/revoke/database/creds/mysql-role/*" {
-  capabilities = ["update"]
 }
 `
 
