@@ -129,7 +129,7 @@ func run(t *testing.T, db *mariadb.Server, c *api.Client, audit string) {
 	}
 	checkDelivery(t, o.DeliverDir, first.RoleID)
 	app := appClient(t, c, o.DeliverDir)
-	checkCredentials(t, app, db)
+	checkCredentials(t, c, app, db)
 	checkLimits(t, app)
 
 	oldSecret := content(t, o.DeliverDir, bootstrap.SecretIDFile)
@@ -143,7 +143,7 @@ func run(t *testing.T, db *mariadb.Server, c *api.Client, audit string) {
 	if content(t, o.DeliverDir, bootstrap.SecretIDFile) == oldSecret {
 		t.Error("the second run delivered no fresh secret_id")
 	}
-	checkCredentials(t, appClient(t, c, o.DeliverDir), db)
+	checkCredentials(t, c, appClient(t, c, o.DeliverDir), db)
 
 	// A database that came back from a backup: Vault cannot log in any more.
 	_, err = db.Admin().ExecContext(ctx, "ALTER USER '"+bootstrap.AdminUser+"'@'%' IDENTIFIED BY 'canary-restored'")
@@ -170,7 +170,7 @@ func repair(t *testing.T, o bootstrap.Options, db *mariadb.Server, app *api.Clie
 	if refused, err := login(t, db.Addr(), bootstrap.AdminUser, "canary-restored"); !refused {
 		t.Errorf("the restored password still works: %v", err)
 	}
-	checkCredentials(t, app, db)
+	checkCredentials(t, o.Client, app, db)
 }
 
 func sessions(t *testing.T, db *mariadb.Server) (ids []string) {
@@ -235,7 +235,7 @@ func appClient(t *testing.T, root *api.Client, dir string) *api.Client {
 }
 
 // checkCredentials gets an account and uses it.
-func checkCredentials(t *testing.T, app *api.Client, db *mariadb.Server) {
+func checkCredentials(t *testing.T, root, app *api.Client, db *mariadb.Server) {
 	t.Helper()
 	ctx := t.Context()
 	s, err := app.Logical().ReadWithContext(ctx, "database/creds/"+bootstrap.DatabaseRole)
@@ -258,7 +258,10 @@ func checkCredentials(t *testing.T, app *api.Client, db *mariadb.Server) {
 	if _, err := app.Sys().RenewWithContext(ctx, s.LeaseID, 0); err != nil {
 		t.Errorf("renew: %v", err)
 	}
-	if err := app.Sys().RevokeWithContext(ctx, s.LeaseID); err != nil {
+	if err := app.Sys().RevokeWithContext(ctx, s.LeaseID); err == nil {
+		t.Error("the application may revoke leases")
+	}
+	if err := root.Sys().RevokeWithContext(ctx, s.LeaseID); err != nil {
 		t.Errorf("revoke: %v", err)
 	}
 	eventually(t, func() bool {

@@ -36,6 +36,9 @@ func (s *Server) prepare(ctx context.Context) error {
 		}
 		s.ownSockDir = true
 	}
+	if err := os.MkdirAll(s.tmpDir(), 0o700); err != nil {
+		return fmt.Errorf("mariadb: %w", err)
+	}
 	if err := s.install(ctx); err != nil {
 		return err
 	}
@@ -53,7 +56,7 @@ func (s *Server) install(ctx context.Context) error {
 	}
 	args := append([]string{
 		"--no-defaults", "--datadir=" + s.dataDir(), "--auth-root-authentication-method=normal",
-		"--skip-test-db", "--skip-name-resolve",
+		"--skip-test-db", "--skip-name-resolve", "--tmpdir=" + s.tmpDir(),
 	}, small()...)
 	// The account to run as: as root the server insists on being told.
 	if os.Getuid() == 0 {
@@ -84,7 +87,12 @@ func (s *Server) writeInitFile() error {
 	return nil
 }
 
-func (s *Server) dataDir() string  { return filepath.Join(s.dir, "data") }
+func (s *Server) dataDir() string { return filepath.Join(s.dir, "data") }
+
+// tmpDir is the server's own: a server that starts deletes the temporary tables
+// that it finds, and with a shared folder these may be another server's.
+func (s *Server) tmpDir() string { return filepath.Join(s.dir, "tmp") }
+
 func (s *Server) initFile() string { return filepath.Join(s.dir, "init.sql") }
 
 func (s *Server) args() []string {
@@ -92,6 +100,7 @@ func (s *Server) args() []string {
 		"--no-defaults",
 		"--datadir=" + s.dataDir(),
 		"--socket=" + s.Socket(),
+		"--tmpdir=" + s.tmpDir(),
 		"--pid-file=" + filepath.Join(s.dir, "db.pid"),
 		"--bind-address=127.0.0.1",
 		"--port=" + strconv.Itoa(s.port),
