@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -105,9 +106,10 @@ func (d *demo) show(ctx context.Context) (*summary, error) {
 	d.trickle = newTrickle(d.timeline, "http://"+d.page)
 	ran, err := d.watch(ctx)
 	if err != nil {
-		s.wrong = append(s.wrong, err.Error())
+		d.warn(fromDemo, "%v", err)
+		s.add(err)
 	}
-	s.expected = d.o.run > 0 || ran > d.o.leaseMax+dropGrace
+	s.expected = err == nil && (d.o.run > 0 || ran > d.o.leaseMax+dropGrace)
 	stopFollowing()
 	s.add(followers.Wait())
 	d.windDown(s)
@@ -184,10 +186,18 @@ func (d *demo) watch(ctx context.Context) (ran time.Duration, err error) {
 // nobody revokes anything by hand.
 func (d *demo) windDown(s *summary) {
 	d.say(fromDemo, "stopping the application and the renderer")
-	d.webapp.terminate()
-	d.renderer.terminate()
-	s.add(d.webapp.wait())
-	s.add(d.renderer.wait())
+	var running []*child
+	for _, c := range []*child{d.webapp, d.renderer} {
+		select {
+		case <-c.done: // by itself, which was noted
+		default:
+			c.terminate()
+			running = append(running, c)
+		}
+	}
+	for _, c := range running {
+		s.add(c.wait())
+	}
 	wait := d.o.leaseMax + dropGrace
 	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()
@@ -209,9 +219,9 @@ func (d *demo) sumUp(s *summary) {
 	}
 }
 
-// add notes an error, if it is one.
+// add notes an error, if it is a new one.
 func (s *summary) add(err error) {
-	if err != nil {
+	if err != nil && !slices.Contains(s.wrong, err.Error()) {
 		s.wrong = append(s.wrong, err.Error())
 	}
 }

@@ -79,7 +79,7 @@ func (d *demo) startReal(ctx context.Context, binary string) (*vault, error) {
 	name := "Vault (real)"
 	if out, err := exec.CommandContext(ctx, binary, "version").Output(); err == nil {
 		if f := strings.Fields(string(out)); len(f) > 1 {
-			name = fmt.Sprintf("%s %s (real)", f[0], f[1])
+			name = fmt.Sprintf("%s %s (real)", f[0], strings.Trim(f[1], "v,"))
 		}
 	}
 	// In memory: its directory holds the key that unseals it.

@@ -29,7 +29,7 @@ func (s *summary) problems() []string {
 		out = append(out, fmt.Sprintf("%d requests failed: %s", s.failed, strings.Join(s.failures, "; ")))
 	}
 	if s.rotations == 0 && s.expected {
-		out = append(out, "no rotation happened")
+		out = append(out, "no rotation happened (the first takes about 15 seconds)")
 	}
 	for _, user := range s.left {
 		out = append(out, "the account "+user+" is left behind")
@@ -59,6 +59,10 @@ func (s *summary) print(w io.Writer, colour bool) {
 		fmt.Fprintf(w, "  %s\n", t.paint(colour, fmt.Sprintf("%-27s %6d", row.name, row.value)))
 	}
 	problems := s.problems()
+	if len(problems) == 0 && s.rotations == 0 {
+		fmt.Fprintln(w, "Nothing failed, but it ended before the first rotation.")
+		return
+	}
 	if len(problems) == 0 {
 		fmt.Fprintf(w, "%s\n", t.paint("32", "All went well: the application never noticed."))
 		return
