@@ -4,6 +4,8 @@
 
 GO       ?= go
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# A checkout that belongs to somebody else (a mounted volume) must build too.
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
 TOOL     := $(GO) tool -modfile=tools/go.mod
 TESTBED  := $(GO) run ./testbed/cmd/testbed
 # Tests that start servers measure hand-overs of a fraction of a second: they

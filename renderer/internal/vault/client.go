@@ -156,6 +156,7 @@ func (c *Client) call(ctx context.Context, via *api.Client, token Token, op, met
 			return nil, wrap(op, path, errors.New("the request's body can't be encoded"))
 		}
 	}
+	//lint:ignore SA1019 the typed calls take the token and the time limit from the client, not from the call
 	resp, err := via.RawRequestWithContext(ctx, r)
 	if resp != nil {
 		defer resp.Body.Close()
