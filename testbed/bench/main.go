@@ -100,7 +100,7 @@ func bench(ctx context.Context, o options, progress io.Writer) (*report, error) 
 	for _, n := range []int{o.n, 1} {
 		runs := o.runs
 		if n == 1 {
-			runs *= 4 // they are short
+			runs *= 10 // they are short
 		}
 		if err := b.oneShot(ctx, rep, n, runs); err != nil {
 			return nil, err
