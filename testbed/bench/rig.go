@@ -235,6 +235,6 @@ func (b *rig) newReport(ctx context.Context) (*report, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, _, _ := strings.Cut(strings.TrimSpace(string(out)), " (")
+	server, _, _ := strings.Cut(strings.TrimSpace(string(out)), ",") // no build date
 	return &report{Vault: server, Go: runtime.Version(), CPUs: runtime.NumCPU(), Agent: b.o.agent}, nil
 }
