@@ -41,20 +41,22 @@ type agentFlags struct {
 	logFormat     string
 }
 
-func parseAgentFlags(args []string, stderr io.Writer) (*agentFlags, error) {
+func parseAgentFlags(args []string, stdout io.Writer) (*agentFlags, error) {
 	f := &agentFlags{}
 	set := flag.NewFlagSet("vault-renderer agent", flag.ContinueOnError)
-	set.SetOutput(stderr)
-	set.Usage = func() {
-		fmt.Fprint(stderr, agentUsage)
-		set.PrintDefaults()
-	}
+	set.SetOutput(io.Discard) // mistakes are reported as all others are
+	set.Usage = func() {}
 	set.Var(&f.config, "config", "configuration `file` or directory; may be given several times")
 	set.Var(&f.exitAfterAuth, "exit-after-auth", "render once and exit with 0; overrides the file's exit_after_auth")
 	set.StringVar(&f.logLevel, "log-level", "", "trace, debug, info, warn or error; overrides VAULT_LOG_LEVEL and the file")
 	set.StringVar(&f.logFormat, "log-format", "", "standard or json; overrides VAULT_LOG_FORMAT and the file")
-	if err := set.Parse(args); err != nil {
+	if err := set.Parse(args); errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, agentUsage)
+		set.SetOutput(stdout)
+		set.PrintDefaults()
 		return nil, err
+	} else if err != nil {
+		return nil, report.WithHint(err, `"vault-renderer agent -h" explains the options`)
 	}
 	if set.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", set.Arg(0))
@@ -66,7 +68,7 @@ func parseAgentFlags(args []string, stderr io.Writer) (*agentFlags, error) {
 }
 
 func runAgent(args []string, stdout, stderr io.Writer) int {
-	f, err := parseAgentFlags(args, stderr)
+	f, err := parseAgentFlags(args, stdout)
 	if err != nil {
 		if !errors.Is(err, flag.ErrHelp) {
 			report.Error(stderr, err)

@@ -42,8 +42,8 @@ func TestScripts(t *testing.T) {
 		Deadline:            time.Now().Add(2 * time.Minute),
 		Condition: func(c string) (bool, error) {
 			if c == "disk" {
-				on, err := destination.OnTmpfs(filepath.Join(os.TempDir(), "x"))
-				return !on, err
+				var check destination.Checker
+				return !check.OnTmpfs(filepath.Join(os.TempDir(), "x")), nil
 			}
 			return false, fmt.Errorf("unknown condition %q", c)
 		},

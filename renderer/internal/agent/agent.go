@@ -67,6 +67,8 @@ type Agent struct {
 	sinkRetryAt time.Time
 	sinksDue    bool
 
+	queue     []*unit   // what the next refresh looks at
+	retryAt   time.Time // when the first of the failed units is tried again; zero = none
 	entries   map[vault.Request]*entry
 	notifiers map[string]*notifier
 	change    uint64 // number of the last change that hooks were told of
@@ -116,6 +118,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer cancel()
 	a.group, a.ctx = errgroup.WithContext(ctx)
 	a.sweep()
+	a.plan.slim()
 	a.startKeeper()
 	a.group.Go(func() error {
 		defer cancel()

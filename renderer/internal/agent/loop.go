@@ -45,6 +45,7 @@ func (a *Agent) loop(ctx context.Context) error {
 	defer timer.Stop()
 	for _, u := range a.plan.units {
 		a.expect(u)
+		a.touch(u)
 	}
 	for {
 		a.refresh()
@@ -147,9 +148,13 @@ func (a *Agent) onAuth(e authEvent) error {
 			delete(a.stopKeepers, id)
 		}
 	}
+	first := a.token.Empty()
 	a.token, a.sinksDue = e.Token, true
 	a.sinkRetry.Reset()
 	a.writeSinks()
+	if first {
+		a.touchReady()
+	}
 	a.sessions.Set(e.Session)
 	return nil
 }
@@ -199,12 +204,12 @@ func (a *Agent) onUpdate(u watch.Update) {
 	e.err, e.logged = nil, ""
 	if u.Secret == nil {
 		if was != nil && e.secret == nil {
-			e.dirty()
+			a.touchUsers(e)
 		}
 		return
 	}
 	e.secret = u.Secret
-	e.dirty()
+	a.touchUsers(e)
 	if u.Secret.Lease.Leased() {
 		a.o.Log.Info("secret leased", "secret", u.Request.String(), "ttl", u.Secret.Lease.TTL, "renewable", u.Secret.Lease.Renewable)
 	}
@@ -223,13 +228,22 @@ func (a *Agent) onFetchError(u watch.Update, e *entry) {
 		}
 	}
 	if e.secret == nil && first {
-		e.dirty() // the execution shows the place in the template
+		a.touchUsers(e) // the execution shows the place in the template
 	}
 }
 
-func (e *entry) dirty() {
+// touch has a template executed in the next refresh.
+func (a *Agent) touch(u *unit) {
+	u.dirty = true
+	if !u.queued {
+		u.queued = true
+		a.queue = append(a.queue, u)
+	}
+}
+
+func (a *Agent) touchUsers(e *entry) {
 	for u := range e.users {
-		u.dirty = true
+		a.touch(u)
 	}
 }
 
@@ -251,16 +265,7 @@ func (a *Agent) back() {
 
 // untilRetry is how long the loop may wait for events.
 func (a *Agent) untilRetry() time.Duration {
-	var next time.Time
-	soonest := func(t time.Time) {
-		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
-			next = t
-		}
-	}
-	soonest(a.sinkRetryAt)
-	for _, u := range a.plan.units {
-		soonest(u.retryAt)
-	}
+	next := sooner(a.sinkRetryAt, a.retryAt)
 	if next.IsZero() {
 		return 24 * time.Hour
 	}
@@ -273,12 +278,25 @@ func (a *Agent) retries() {
 	if !a.sinkRetryAt.IsZero() && !now.Before(a.sinkRetryAt) {
 		a.writeSinks()
 	}
+	if a.retryAt.IsZero() || now.Before(a.retryAt) {
+		return
+	}
+	a.retryAt = time.Time{}
 	for _, u := range a.plan.units {
 		if !u.retryAt.IsZero() && !now.Before(u.retryAt) {
 			u.retryAt = time.Time{}
-			u.dirty = true
+			a.touch(u)
 		}
+		a.retryAt = sooner(a.retryAt, u.retryAt)
 	}
+}
+
+// sooner is the earlier of two moments; a zero one is no moment.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
 }
 
 // retryLimit is how often a one-shot run tries again before it gives up.

@@ -39,16 +39,19 @@ func (a *Agent) build(cfg *config.Config) (*plan, hcl.Diagnostics) {
 	}
 	p.client = client
 	p.method = a.method(client, cfg.AutoAuth.Method)
+	check := &destination.Checker{}
 	for _, s := range cfg.AutoAuth.Sinks {
 		f := sink.File{Path: s.Path, Mode: fs.FileMode(s.Mode), Owner: s.Owner, Group: s.Group}
-		if err := f.Check(); err != nil {
+		if err := f.Check(check); err != nil {
 			diags = diags.Append(problem("Sink can't be written", err, s.Range))
 		}
-		diags = diags.Extend(tmpfs(s.Path, cfg.TmpfsPolicy, s.Range))
+		diags = diags.Extend(tmpfs(check, s.Path, cfg.TmpfsPolicy, s.Range))
 		p.sinks = append(p.sinks, f)
 	}
+	env := lookupEnv(cfg, a.clientAddress(cfg))
+	p.units = make([]*unit, 0, len(cfg.Templates))
 	for _, t := range cfg.Templates {
-		u, d := a.buildUnit(cfg, t)
+		u, d := a.buildUnit(cfg, t, env, check)
 		diags = diags.Extend(d)
 		p.units = append(p.units, u)
 	}
@@ -78,17 +81,17 @@ func (a *Agent) method(client *vault.Client, m config.Method) auth.Method {
 	}
 }
 
-func (a *Agent) buildUnit(cfg *config.Config, t config.Template) (*unit, hcl.Diagnostics) {
+func (a *Agent) buildUnit(cfg *config.Config, t config.Template, env func(string) (string, bool), check *destination.Checker) (*unit, hcl.Diagnostics) {
 	var diags hcl.Diagnostics
 	u := newUnit(t, a.o.Rand)
 	u.file = destination.File{
 		Path: t.Destination, Perms: fs.FileMode(t.Perms), User: t.User, Group: t.Group,
 		CreateDirs: t.CreateDestDirs, PrivateDirs: cfg.Strict,
 	}
-	if err := destination.Check(u.file); err != nil {
+	if err := check.Check(u.file); err != nil {
 		diags = diags.Append(problem("Destination can't be written", err, t.Range))
 	}
-	diags = diags.Extend(tmpfs(t.Destination, t.Tmpfs, t.Range))
+	diags = diags.Extend(tmpfs(check, t.Destination, t.Tmpfs, t.Range))
 	u.text = t.Contents
 	if t.Source != "" {
 		raw, err := os.ReadFile(t.Source)
@@ -99,7 +102,7 @@ func (a *Agent) buildUnit(cfg *config.Config, t config.Template) (*unit, hcl.Dia
 	}
 	parsed, err := tmpl.Parse(tmpl.Spec{
 		Name: t.Name, Text: u.text, Left: t.LeftDelimiter, Right: t.RightDelimiter,
-		ErrorOnMissingKey: t.ErrorOnMissingKey, Env: lookupEnv(cfg, a.clientAddress(cfg)),
+		ErrorOnMissingKey: t.ErrorOnMissingKey, Env: env,
 	})
 	if err != nil {
 		return u, diags.Append(u.diagnostic(cfg, err))
@@ -138,13 +141,9 @@ func (a *Agent) clientAddress(cfg *config.Config) string {
 }
 
 // tmpfs says when a path is on a disk.
-func tmpfs(path string, policy config.Tmpfs, at hcl.Range) hcl.Diagnostics {
-	if policy == config.TmpfsOff {
+func tmpfs(check *destination.Checker, path string, policy config.Tmpfs, at hcl.Range) hcl.Diagnostics {
+	if policy == config.TmpfsOff || check.OnTmpfs(path) {
 		return nil
-	}
-	on, err := destination.OnTmpfs(path)
-	if err != nil || on {
-		return nil // what is wrong with the directory, Check has said
 	}
 	d := &hcl.Diagnostic{
 		Severity: hcl.DiagWarning, Summary: "Secrets on a disk", Subject: at.Ptr(),

@@ -48,6 +48,7 @@ func countErrors(diags hcl.Diagnostics) int {
 func (a *Agent) apply(p *plan) {
 	old := a.plan
 	a.plan = p
+	p.slim()
 	if a.o.SetLevel != nil {
 		a.o.SetLevel(p.cfg.Level())
 	}
@@ -85,6 +86,7 @@ func (a *Agent) replaceUnits(old []*unit) {
 	for _, u := range a.plan.units {
 		if !kept[u] {
 			a.expect(u)
+			a.touch(u)
 		}
 	}
 	for _, o := range old {
@@ -92,6 +94,7 @@ func (a *Agent) replaceUnits(old []*unit) {
 			a.unwatch(o, nil)
 		}
 	}
+	a.touchReady() // nobody waits for those that are gone
 }
 
 func sameUnit(a, b *unit) bool {

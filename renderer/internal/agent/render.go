@@ -13,17 +13,30 @@ import (
 // refresh executes what is dirty, puts in place what is ready, and tells the
 // applications.
 func (a *Agent) refresh() {
-	for _, u := range a.plan.units {
+	queue := a.queue
+	a.queue = nil
+	for _, u := range queue {
+		u.queued = false
 		if u.dirty {
 			a.execute(u)
 		}
 	}
-	for _, u := range a.plan.units {
-		if u.ready && u.retryAt.IsZero() {
+	// Before the first login nothing is changed, not even by what needs no secret.
+	if !a.token.Empty() {
+		for _, u := range queue {
 			a.roll(u)
 		}
 	}
 	a.notify()
+}
+
+// touchReady lets the first login put in place what waited for nothing else.
+func (a *Agent) touchReady() {
+	for _, u := range a.plan.units {
+		if u.ready {
+			a.touch(u)
+		}
+	}
 }
 
 // execute runs a template and keeps its watchers in step with what it uses.
@@ -37,6 +50,7 @@ func (a *Agent) execute(u *unit) {
 	if !u.missing && u.err == nil && !slices.Equal(before, u.uses) {
 		a.unwatch(u, u.uses)
 	}
+	a.retryAt = sooner(a.retryAt, u.retryAt)
 	a.logFailure(u)
 }
 
@@ -76,6 +90,9 @@ func (a *Agent) roll(u *unit) {
 			members = append(members, m)
 		}
 	}
+	if len(members) == 0 {
+		return
+	}
 	outs := make([]rollout.Output, len(members))
 	for i, m := range members {
 		outs[i] = rollout.Output{File: m.file, Content: m.content}
@@ -84,8 +101,9 @@ func (a *Agent) roll(u *unit) {
 	if err != nil {
 		for _, m := range members {
 			m.fail(err)
+			a.retryAt = sooner(a.retryAt, m.retryAt)
 		}
-		a.logFailure(u)
+		a.logFailure(members[0])
 		return
 	}
 	a.committed(members, changed)
@@ -169,10 +187,20 @@ func (a *Agent) someOnTheirWay(key string) bool {
 
 // sweep removes what a killed process left beside the destinations.
 func (a *Agent) sweep() {
+	var paths []string
 	for _, u := range a.plan.units {
-		destination.Sweep(u.file.Path)
+		paths = append(paths, u.file.Path)
 	}
 	for _, s := range a.plan.sinks {
-		s.Sweep()
+		paths = append(paths, s.Path)
+	}
+	destination.Sweep(paths...)
+}
+
+// slim lets go of the syntax trees of the configuration: they are several times
+// its size, and only the text is needed to show a mistake.
+func (p *plan) slim() {
+	for _, f := range p.cfg.Files {
+		f.Body, f.Nav = nil, nil
 	}
 }

@@ -23,6 +23,7 @@ type unit struct {
 	hooks []reload.Hook
 
 	dirty   bool            // to be executed
+	queued  bool            // on the loop's list
 	missing bool            // the last execution lacked secrets that are on their way
 	uses    []vault.Request // what the last execution asked for
 	watched []vault.Request // what it has a watcher for
@@ -39,7 +40,7 @@ type unit struct {
 }
 
 func newUnit(t config.Template, rand func() float64) *unit {
-	return &unit{cfg: t, dirty: true, retry: lease.Backoff{Min: time.Second, Max: time.Minute, Rand: rand}}
+	return &unit{cfg: t, retry: lease.Backoff{Min: time.Second, Max: time.Minute, Rand: rand}}
 }
 
 // position is where an error of the template stands for its author: a line of

@@ -179,7 +179,7 @@ func (k *Keeper) hold(ctx context.Context, s *vault.Session, l lease.Lease) (str
 		case !time.Now().Before(l.ExpiresAt()):
 			return "the token has ended", nil
 		default:
-			again = time.Now().Add(retry.Next())
+			again = time.Now().Add(max(retry.Next(), vault.RetryAfter(err)))
 			if again.After(l.ExpiresAt()) {
 				again = l.ExpiresAt()
 			}

@@ -175,20 +175,41 @@ func (s *Staged) Discard() {
 	s.dir = nil
 }
 
-// Sweep removes temporary files that a killed process left beside path.
-func Sweep(path string) {
-	dir, base := filepath.Split(path)
-	if dir == "" {
-		dir = "."
+// Sweep removes temporary files that a killed process left beside paths. It
+// reads each directory once.
+func Sweep(paths ...string) {
+	dirs := map[string]map[string]bool{}
+	for _, p := range paths {
+		dir, base := filepath.Split(p)
+		if dir == "" {
+			dir = "."
+		}
+		if dirs[dir] == nil {
+			dirs[dir] = map[string]bool{}
+		}
+		dirs[dir][base] = true
 	}
-	names, _ := filepath.Glob(filepath.Join(dir, "."+globEscape(base)+".*"+tempSuffix))
-	for _, n := range names {
-		_ = os.Remove(n)
+	for dir, bases := range dirs {
+		sweepDir(dir, bases)
 	}
 }
 
-func globEscape(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(s)
+func sweepDir(dir string, bases map[string]bool) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return
+	}
+	defer d.Close()
+	names, _ := d.Readdirnames(-1)
+	for _, n := range names {
+		rest, ok := strings.CutSuffix(n, tempSuffix)
+		if !ok || len(rest) < 2 || rest[0] != '.' {
+			continue
+		}
+		if i := strings.LastIndexByte(rest, '.'); i > 0 && bases[rest[1:i]] {
+			_ = os.Remove(filepath.Join(dir, n))
+		}
+	}
 }
 
 func randomName() string {

@@ -156,10 +156,11 @@ func TestErrorsLeaveNothing(t *testing.T) {
 	if names, _ := os.ReadDir(dir); len(names) != 1 {
 		t.Errorf("left behind: %v", names)
 	}
-	if err := Check(File{Path: filepath.Join(dir, "none", "f")}); err == nil {
+	var c Checker
+	if err := c.Check(File{Path: filepath.Join(dir, "none", "f")}); err == nil {
 		t.Error("Check passes without the directory")
 	}
-	if err := Check(File{Path: filepath.Join(dir, "none", "f"), CreateDirs: true}); err != nil {
+	if err := c.Check(File{Path: filepath.Join(dir, "none", "f"), CreateDirs: true}); err != nil {
 		t.Error(err)
 	}
 }
@@ -191,11 +192,12 @@ func TestDiscardAndSweep(t *testing.T) {
 }
 
 func TestOnTmpfs(t *testing.T) {
-	if on, err := OnTmpfs("/dev/shm/some/where/f"); err != nil || !on {
-		t.Errorf("/dev/shm: %v %v", on, err)
+	var c Checker
+	if !c.OnTmpfs("/dev/shm/some/where/f") {
+		t.Error("/dev/shm is no tmpfs")
 	}
-	if on, err := OnTmpfs("/proc/f"); err != nil || on {
-		t.Errorf("/proc: %v %v", on, err)
+	if c.OnTmpfs("/proc/f") {
+		t.Error("/proc is a tmpfs")
 	}
 }
 

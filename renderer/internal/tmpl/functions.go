@@ -65,51 +65,66 @@ func secretFor(s *vault.Secret) *Secret {
 	return out
 }
 
-// functions is the table of everything a template can call beyond Go's own.
-// Argument order is consul-template's: a piped value comes last. Errors never
-// hold an argument's value.
+// functions gives what a template can call beyond Go's own, of the names that
+// stand in its text: text/template keeps two copies of the table for each
+// template.
 func (t *Template) functions() template.FuncMap {
-	return template.FuncMap{
+	out := template.FuncMap{
 		"secret":  t.secret,
 		"secrets": t.secrets,
 
 		"env":          t.env,
 		"mustEnv":      t.mustEnv,
 		"envOrDefault": t.envOrDefault,
+	}
+	for _, f := range pure() {
+		if strings.Contains(t.spec.Text, f.name) {
+			out[f.name] = f.call
+		}
+	}
+	return out
+}
 
-		"base64Decode":    func(s string) (string, error) { return decode(base64.StdEncoding, "base64Decode", s) },
-		"base64Encode":    func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
-		"base64URLDecode": func(s string) (string, error) { return decode(base64.URLEncoding, "base64URLDecode", s) },
-		"base64URLEncode": func(s string) string { return base64.URLEncoding.EncodeToString([]byte(s)) },
-		"sha256Hex":       sha256Hex,
+// function is one row of the table.
+type function struct {
+	name string
+	call any
+}
 
-		"contains":        contains,
-		"in":              func(list, v any) (bool, error) { return contains(v, list) },
-		"indent":          indent,
-		"join":            func(sep string, list []string) string { return strings.Join(list, sep) },
-		"split":           split,
-		"trim":            func(cut, s string) string { return strings.Trim(s, cut) },
-		"trimPrefix":      func(p, s string) string { return strings.TrimPrefix(s, p) },
-		"trimSuffix":      func(p, s string) string { return strings.TrimSuffix(s, p) },
-		"trimSpace":       strings.TrimSpace,
-		"replaceAll":      func(from, to, s string) string { return strings.ReplaceAll(s, from, to) },
-		"regexMatch":      regexMatch,
-		"regexReplaceAll": regexReplaceAll,
-		"toLower":         strings.ToLower,
-		"toUpper":         strings.ToUpper,
-
-		"parseBool":  parseBool,
-		"parseFloat": parseFloat,
-		"parseInt":   parseInt,
-		"parseUint":  parseUint,
-		"parseJSON":  parseJSON,
-
-		"toJSON":                func(v any) (string, error) { return toJSON(v, true, "") },
-		"toJSONPretty":          func(v any) (string, error) { return toJSON(v, true, "  ") },
-		"toUnescapedJSON":       func(v any) (string, error) { return toJSON(v, false, "") },
-		"toUnescapedJSONPretty": func(v any) (string, error) { return toJSON(v, false, "  ") },
-
-		"timestamp": timestamp,
+// pure is the table of the functions that need nothing but their arguments.
+// Argument order is consul-template's: a piped value comes last. Errors never
+// hold an argument's value.
+func pure() []function {
+	return []function{
+		{"base64Decode", func(s string) (string, error) { return decode(base64.StdEncoding, "base64Decode", s) }},
+		{"base64Encode", func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }},
+		{"base64URLDecode", func(s string) (string, error) { return decode(base64.URLEncoding, "base64URLDecode", s) }},
+		{"base64URLEncode", func(s string) string { return base64.URLEncoding.EncodeToString([]byte(s)) }},
+		{"sha256Hex", sha256Hex},
+		{"contains", contains},
+		{"in", func(list, v any) (bool, error) { return contains(v, list) }},
+		{"indent", indent},
+		{"join", func(sep string, list []string) string { return strings.Join(list, sep) }},
+		{"split", split},
+		{"trim", func(cut, s string) string { return strings.Trim(s, cut) }},
+		{"trimPrefix", func(p, s string) string { return strings.TrimPrefix(s, p) }},
+		{"trimSuffix", func(p, s string) string { return strings.TrimSuffix(s, p) }},
+		{"trimSpace", strings.TrimSpace},
+		{"replaceAll", func(from, to, s string) string { return strings.ReplaceAll(s, from, to) }},
+		{"regexMatch", regexMatch},
+		{"regexReplaceAll", regexReplaceAll},
+		{"toLower", strings.ToLower},
+		{"toUpper", strings.ToUpper},
+		{"parseBool", parseBool},
+		{"parseFloat", parseFloat},
+		{"parseInt", parseInt},
+		{"parseUint", parseUint},
+		{"parseJSON", parseJSON},
+		{"toJSON", func(v any) (string, error) { return toJSON(v, true, "") }},
+		{"toJSONPretty", func(v any) (string, error) { return toJSON(v, true, "  ") }},
+		{"toUnescapedJSON", func(v any) (string, error) { return toJSON(v, false, "") }},
+		{"toUnescapedJSONPretty", func(v any) (string, error) { return toJSON(v, false, "  ") }},
+		{"timestamp", timestamp},
 	}
 }
 

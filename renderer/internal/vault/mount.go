@@ -47,6 +47,14 @@ func (c *mountCache) find(p string) (mount, bool) {
 	}
 }
 
+// knows says whether the mount of p was looked up.
+func (c *mountCache) knows(p string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.find(p)
+	return ok
+}
+
 // claim says whether the caller is to look p up; otherwise wait is closed when
 // somebody else has.
 func (c *mountCache) claim(p string) (m mount, found bool, wait chan struct{}) {

@@ -30,10 +30,7 @@ func (f File) destination() destination.File {
 }
 
 // Check says whether the sink can be written.
-func (f File) Check() error { return destination.Check(f.destination()) }
-
-// Sweep removes what a killed process left beside the sink.
-func (f File) Sweep() { destination.Sweep(f.Path) }
+func (f File) Check(c *destination.Checker) error { return c.Check(f.destination()) }
 
 // Write writes the token, without a trailing newline.
 func (f File) Write(t vault.Token) error {
