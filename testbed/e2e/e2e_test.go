@@ -155,7 +155,7 @@ func TestSeedConfiguration(t *testing.T) {
 	p := r.run(servers.renderer, []string{"agent", "-config=" + dir + "/vault-agent.hcl"})
 	r.eventually("the seed's file", 20*time.Second, func() bool { return exists(dir + "/config.ini") })
 	lines := strings.Split(readFile(t, dir+"/config.ini"), "\n")
-	want := []string{"", "[DATABASE]", "MYSQL_HOST = database", "MYSQL_USER = v-", "MYSQL_PASSWORD = ", "MYSQL_DB = notes_webapp", "", ""}
+	want := []string{"", "[DATABASE]", "MYSQL_DB = notes_webapp", "MYSQL_HOST = database", "MYSQL_USER = v-", "MYSQL_PASSWORD = ", "", ""}
 	if !slices.EqualFunc(lines, want, func(have, w string) bool {
 		return have == w || (strings.HasSuffix(w, "-") || strings.HasSuffix(w, "= ")) && strings.HasPrefix(have, w)
 	}) {

@@ -7,29 +7,26 @@ import (
 	"time"
 )
 
-const seedConfig = `// Source: https://developer.hashicorp.com/vault/tutorials/vault-agent/agent-templates#start-vault-agent
+// seedConfig and seedTemplate have the form of the files of the proof of
+// concept that this project grew from.
+const seedConfig = `
+vault {
+  address = "http://vault-server:8200"
+}
 
 pid_file = "./pidfile"
 
 auto_auth {
   method {
     type = "approle"
-
     config = {
-      role_id_file_path = "/vault-agent/ids/role_id"
+      role_id_file_path   = "/vault-agent/ids/role_id"
       secret_id_file_path = "/vault-agent/ids/secret_id"
     }
   }
-
   sink "file" {
-    config = {
-      path = "/vault-agent/vault-token-via-agent"
-    }
+    config = { path = "/vault-agent/vault-token-via-agent" }
   }
-}
-
-vault {
-  address = "http://vault-server:8200"
 }
 
 template {
@@ -40,10 +37,10 @@ template {
 
 const seedTemplate = `{{ with secret "database/creds/mysql-role" }}
 [DATABASE]
+MYSQL_DB = notes_webapp
 MYSQL_HOST = database
 MYSQL_USER = {{ .Data.username }}
 MYSQL_PASSWORD = {{ .Data.password }}
-MYSQL_DB = notes_webapp
 {{ end }}
 `
 

@@ -25,10 +25,9 @@ func read(p string) vault.Request { return vault.Request{Method: vault.MethodRea
 
 const seedTemplate = `{{ with secret "database/creds/mysql-role" }}
 [DATABASE]
-MYSQL_HOST = database
+MYSQL_DB = notes_webapp
 MYSQL_USER = {{ .Data.username }}
 MYSQL_PASSWORD = {{ .Data.password }}
-MYSQL_DB = notes_webapp
 {{ end }}
 `
 
@@ -39,7 +38,7 @@ func TestExecute(t *testing.T) {
 		"kv/next":                   {"path": "kv/data/x"},
 	}
 	for _, c := range []struct{ name, text, want string }{
-		{"seed", seedTemplate, "\n[DATABASE]\nMYSQL_HOST = database\nMYSQL_USER = v-app\nMYSQL_PASSWORD = canary-pw#;'\nMYSQL_DB = notes_webapp\n\n"},
+		{"seed", seedTemplate, "\n[DATABASE]\nMYSQL_DB = notes_webapp\nMYSQL_USER = v-app\nMYSQL_PASSWORD = canary-pw#;'\n\n"},
 		{"plain", "no action", "no action"},
 		{"missing key", `{{ with secret "kv/data/x" }}{{ .Data.data.none }}{{ end }}`, "<no value>"},
 		{"chain", `{{ with secret "kv/next" }}{{ with secret .Data.path }}{{ .Data.data.n }}{{ end }}{{ end }}`, "5"},
