@@ -16,26 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"vault-renderer/testbed/capture"
 	"vault-renderer/testbed/mariadb"
 )
-
-// safeBuffer is a log that can be read while it is written.
-type safeBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *safeBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *safeBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
 
 func waitFor(t *testing.T, what string, ok func() bool) {
 	t.Helper()
@@ -91,7 +74,7 @@ func writeConfig(t *testing.T, db *mariadb.Server, path, user, password string) 
 }
 
 // start runs the program and returns its URL; the test's end stops it.
-func start(t *testing.T, log *safeBuffer, args ...string) string {
+func start(t *testing.T, log *capture.Buffer, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan int)
@@ -149,7 +132,7 @@ func generation(t *testing.T, url string) (r report) {
 func TestLife(t *testing.T) {
 	db := startDB(t)
 	path := filepath.Join(t.TempDir(), "config.ini")
-	log := new(safeBuffer)
+	log := new(capture.Buffer)
 	url := start(t, log, "-config="+path)
 
 	if code, body := get(t, url+"/-/ready"); code != 503 || !strings.Contains(body, "no credentials yet") {

@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"vault-renderer/testbed/tied"
 )
 
 // stopTimeout is longer than the application's own (it lets requests finish).
@@ -20,8 +21,8 @@ const stopTimeout = 15 * time.Second
 type child struct {
 	name string
 	cmd  *exec.Cmd
-	done chan struct{} // closed when it was reaped
-	err  error         // how it ended; set before done is closed
+	done <-chan struct{} // closed when it was reaped
+	err  error           // how it ended; set before done is closed
 }
 
 // startChild starts a program that the kernel kills when the demo dies. Its
@@ -29,25 +30,14 @@ type child struct {
 func startChild(name string, cmd *exec.Cmd, stdout, stderr func(string)) (*child, error) {
 	out, errs := &lines{each: stdout}, &lines{each: stderr}
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = out, errs, time.Second
-	// Its own group: Ctrl-C is for the demo, which stops its children in order.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	c := &child{name: name, cmd: cmd, done: make(chan struct{})}
-	started := make(chan error)
-	go func() {
-		// Pdeathsig fires when the starting thread ends: keep it.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err != nil {
-			return
-		}
-		c.err = cmd.Wait()
+	c := &child{name: name, cmd: cmd}
+	var err error
+	c.done, err = tied.Start(cmd, func(err error) {
+		c.err = err
 		out.flush()
 		errs.flush()
-		close(c.done)
-	}()
-	if err := <-started; err != nil {
+	})
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return c, nil

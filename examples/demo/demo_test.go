@@ -6,11 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"vault-renderer/testbed/mariadb"
+	"vault-renderer/testbed/capture"
 )
 
 func workspaceFor(t *testing.T) *workspace {
@@ -30,14 +29,8 @@ func workspaceFor(t *testing.T) *workspace {
 // TestDemo runs it all, with credentials that live even shorter than in the
 // real demo.
 func TestDemo(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes half a minute")
-	}
-	if _, err := mariadb.Find(); err != nil {
-		t.Skip(err)
-	}
 	w := workspaceFor(t)
-	out := &syncBuffer{}
+	out := &capture.Buffer{}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	s, err := run(ctx, options{
@@ -126,22 +119,4 @@ func TestUsesTheProjectsFiles(t *testing.T) {
 	if args[1] != "-config=config.hcl" || strings.Contains(hookConfig, "vault {") || strings.Contains(hookConfig, "auto_auth") {
 		t.Errorf("the renderer is not run with config.hcl first: %q", args)
 	}
-}
-
-// syncBuffer is a writer that can be read meanwhile.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -19,7 +18,9 @@ import (
 	"time"
 
 	"vault-renderer/testbed/bootstrap"
+	"vault-renderer/testbed/capture"
 	"vault-renderer/testbed/mariadb"
+	"vault-renderer/testbed/tied"
 	"vault-renderer/testbed/vaultserver"
 )
 
@@ -155,23 +156,20 @@ func moduleRoot(t *testing.T) string {
 // process is a program under test with what it wrote.
 type process struct {
 	cmd  *exec.Cmd
-	log  lockedBuffer
-	done chan struct{}
+	log  capture.Buffer
+	done <-chan struct{}
 }
 
 func (r *rig) run(path string, args []string, env ...string) *process {
 	r.t.Helper()
-	p := &process{cmd: exec.Command(path, args...), done: make(chan struct{})}
+	p := &process{cmd: exec.Command(path, args...)}
 	p.cmd.Dir = r.dir
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
-	if err := p.cmd.Start(); err != nil {
+	var err error
+	if p.done, err = tied.Start(p.cmd, nil); err != nil {
 		r.t.Fatal(err)
 	}
-	go func() {
-		_ = p.cmd.Wait()
-		close(p.done)
-	}()
 	return p
 }
 
@@ -405,21 +403,4 @@ func (r *rig) ownUsers() (n int) {
 		}
 	}
 	return n
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

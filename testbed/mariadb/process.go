@@ -6,10 +6,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"sync"
 	"syscall"
 	"time"
+
+	"vault-renderer/testbed/tied"
 )
 
 // stopTimeout is how long an orderly shutdown may take before it is forced.
@@ -18,35 +19,17 @@ const stopTimeout = 15 * time.Second
 // process is one run of the server; nil stands for "never started".
 type process struct {
 	cmd  *exec.Cmd
-	done chan struct{} // closed when the process has been waited for
+	done <-chan struct{} // closed when the process has been waited for
 }
 
 // startProcess starts the server so that the kernel kills it when we die.
 func startProcess(binary string, args []string, log io.Writer) (*process, error) {
-	p := &process{cmd: exec.Command(binary, args...), done: make(chan struct{})}
+	p := &process{cmd: exec.Command(binary, args...)}
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.WaitDelay = time.Second
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{
-		Pdeathsig: syscall.SIGKILL,
-		Setpgid:   true, // Ctrl-C is for us: we stop the server in order
-	}
-	started := make(chan error, 1)
-	go func() {
-		// Pdeathsig fires when the starting thread ends, not the process: keep
-		// this thread for as long as the server lives.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := p.cmd.Start()
-		started <- err
-		if err == nil {
-			_ = p.cmd.Wait() // how it ended is in the log
-		}
-		close(p.done)
-	}()
-	if err := <-started; err != nil {
-		return nil, err
-	}
-	return p, nil
+	var err error
+	p.done, err = tied.Start(p.cmd, nil) // how it ended is in the log
+	return p, err
 }
 
 func (p *process) stop() error {

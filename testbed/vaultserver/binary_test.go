@@ -1,7 +1,6 @@
 package vaultserver_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"vault-renderer/testbed/capture"
 	"vault-renderer/testbed/vaultserver"
 )
 
@@ -60,20 +60,9 @@ func TestBinaryOnlyLooks(t *testing.T) {
 	}
 }
 
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
 func TestBinaryIsBuiltOnce(t *testing.T) {
 	onlyGo(t)
-	progress := &syncBuffer{}
+	progress := &capture.Buffer{}
 	o := vaultserver.BinaryOptions{CacheDir: t.TempDir(), Source: smallSource(t), Progress: progress}
 	var wg sync.WaitGroup
 	paths := make([]string, 3)
@@ -89,8 +78,8 @@ func TestBinaryIsBuiltOnce(t *testing.T) {
 	if paths[0] == "" || paths[1] != paths[0] || paths[2] != paths[0] {
 		t.Fatalf("paths %q", paths)
 	}
-	if n := strings.Count(progress.b.String(), "building Vault"); n != 1 {
-		t.Fatalf("%d builds:\n%s", n, progress.b.String())
+	if n := strings.Count(progress.String(), "building Vault"); n != 1 {
+		t.Fatalf("%d builds:\n%s", n, progress.String())
 	}
 	// A truncated file counts as missing.
 	if err := os.Truncate(paths[0], 100); err != nil {
@@ -99,8 +88,8 @@ func TestBinaryIsBuiltOnce(t *testing.T) {
 	if _, err := vaultserver.Binary(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(progress.b.String(), "building Vault"); n != 2 {
-		t.Fatalf("%d builds:\n%s", n, progress.b.String())
+	if n := strings.Count(progress.String(), "building Vault"); n != 2 {
+		t.Fatalf("%d builds:\n%s", n, progress.String())
 	}
 }
 

@@ -4,43 +4,30 @@ import (
 	"errors"
 	"io"
 	"os/exec"
-	"runtime"
 	"syscall"
 	"time"
+
+	"vault-renderer/testbed/tied"
 )
 
 // process is one run of the server.
 type process struct {
 	cmd  *exec.Cmd
-	done chan struct{} // closed when it was reaped
-	err  error         // set before done is closed
+	done <-chan struct{} // closed when it was reaped
+	err  error           // set before done is closed
 }
 
 // startProcess starts a command that the kernel kills when this process dies.
-// The parent-death signal is tied to the thread that started the child, not to
-// the process, so one goroutine holds its thread for the child's whole life.
 func startProcess(path string, args, env []string, dir string, log io.Writer) (*process, error) {
 	cmd := exec.Command(path, args...)
 	cmd.Env, cmd.Dir = env, dir
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.WaitDelay = 5 * time.Second
-	// Its own group: Ctrl-C in a terminal must reach us, not the server.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 
-	p := &process{cmd: cmd, done: make(chan struct{})}
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err != nil {
-			return
-		}
-		p.err = cmd.Wait()
-		close(p.done)
-	}()
-	return p, <-started
+	p := &process{cmd: cmd}
+	var err error
+	p.done, err = tied.Start(cmd, func(err error) { p.err = err })
+	return p, err
 }
 
 func (p *process) exited() bool {

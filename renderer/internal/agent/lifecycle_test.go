@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"vault-renderer/renderer/internal/config"
+	"vault-renderer/testbed/capture"
 	"vault-renderer/testbed/devvault"
 )
 
@@ -26,7 +27,7 @@ func living(t *testing.T, f func(w *world)) {
 	before := goleak.IgnoreCurrent()
 	db := &devvault.Memory{}
 	v := devvault.New(devvault.Options{Database: db})
-	w := &world{t: t, vault: v, db: db, dir: t.TempDir(), log: &safeBuffer{}}
+	w := &world{t: t, vault: v, db: db, dir: t.TempDir(), log: &capture.Buffer{}}
 	w.prepare(setup{})
 	f(w)
 	v.Close()
@@ -204,7 +205,7 @@ func TestHookThatIsNotAwaited(t *testing.T) {
 	db := &devvault.Memory{}
 	v := devvault.New(devvault.Options{Database: db})
 	defer v.Close()
-	w := &world{t: t, vault: v, db: db, dir: t.TempDir(), log: &safeBuffer{}}
+	w := &world{t: t, vault: v, db: db, dir: t.TempDir(), log: &capture.Buffer{}}
 	w.prepare(setup{})
 	w.template("db", dbTemplate).Exec = &config.Exec{Timeout: 0, Command: []string{"sh", "-c", "echo $$ > " + w.path("pid") + "; exec sleep 100"}}
 	w.start()

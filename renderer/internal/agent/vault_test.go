@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"vault-renderer/renderer/internal/config"
+	"vault-renderer/testbed/capture"
 	"vault-renderer/testbed/devvault"
 )
 
@@ -30,7 +30,7 @@ type world struct {
 	db    *devvault.Memory
 	dir   string
 	cfg   *config.Config
-	log   *safeBuffer
+	log   *capture.Buffer
 	agent *Agent
 	end   context.CancelFunc
 	done  chan error
@@ -46,7 +46,7 @@ func bubble(t *testing.T, o setup, f func(w *world)) {
 		db := &devvault.Memory{}
 		v := devvault.New(devvault.Options{Database: db})
 		defer v.Close()
-		w := &world{t: t, vault: v, db: db, dir: dir, log: &safeBuffer{}}
+		w := &world{t: t, vault: v, db: db, dir: dir, log: &capture.Buffer{}}
 		w.prepare(o)
 		f(w)
 		w.stop()
@@ -211,24 +211,6 @@ func (w *world) logged(parts ...string) int {
 		}
 	}
 	return n
-}
-
-// safeBuffer is a bytes.Buffer for several goroutines.
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 type hclDiagnostics = hcl.Diagnostics

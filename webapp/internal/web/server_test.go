@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -11,38 +10,20 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"vault-renderer/testbed/capture"
 	"vault-renderer/testbed/mariadb"
 	"vault-renderer/webapp/credfile"
 	"vault-renderer/webapp/dbpool"
 )
 
-// safeBuffer is a log that can be read while it is written.
-type safeBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *safeBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *safeBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
 // site is an App on a real database.
 type site struct {
 	*App
 	t       *testing.T
-	log     *safeBuffer
+	log     *capture.Buffer
 	handler http.Handler
 	path    string
 	pool    *dbpool.Pool
@@ -57,7 +38,7 @@ func newSite(t *testing.T, showSecrets bool) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, log: new(safeBuffer), path: filepath.Join(t.TempDir(), "config.ini"), pool: pool, reread: make(chan struct{}, 100)}
+	s := &site{t: t, log: new(capture.Buffer), path: filepath.Join(t.TempDir(), "config.ini"), pool: pool, reread: make(chan struct{}, 100)}
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.App = New(Options{Pool: pool, ConfigPath: s.path, ShowSecrets: showSecrets, Log: log, Reread: func() { s.reread <- struct{}{} }})
 	s.handler = s.Handler()
