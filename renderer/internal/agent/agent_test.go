@@ -199,6 +199,28 @@ func TestVaultAwayAndBack(t *testing.T) {
 	})
 }
 
+// Requests vanish without an answer, as behind a firewall that forgot the
+// connection: the next try is made while the credentials still live.
+func TestVaultSwallowsRequests(t *testing.T) {
+	bubble(t, setup{tokenTTL: "1m", tokenMax: "2m", leaseTTL: "1m", leaseMax: "3m"}, func(w *world) {
+		w.template("db", dbTemplate)
+		w.start()
+		synctest.Wait()
+		began := time.Now()
+		w.vault.SetFault(func(r *http.Request) (int, bool) {
+			if time.Since(began)%(30*time.Second) < 22*time.Second {
+				return 0, false
+			}
+			<-r.Context().Done() // for eight seconds of every thirty
+			return 0, true
+		})
+		if n, _ := w.watchFile("db", time.Hour); n < 20 {
+			t.Errorf("%d rotations", n)
+		}
+		w.vault.SetFault(nil)
+	})
+}
+
 // Vault is away at the start.
 func TestVaultAwayAtStart(t *testing.T) {
 	bubble(t, setup{}, func(w *world) {

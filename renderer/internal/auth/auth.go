@@ -75,8 +75,9 @@ var ErrLogin = errors.New("login failed and exit_on_err is set")
 // Run logs in, keeps the token alive, logs in again, until ctx ends. It ends
 // earlier only with ErrLogin.
 func (k *Keeper) Run(ctx context.Context, out chan<- Event) error {
+	var old lease.Lease // of the token that is still in use while the next one is asked for
 	for {
-		a, err := k.login(ctx, out)
+		a, err := k.login(ctx, out, old)
 		if err != nil {
 			return err
 		}
@@ -90,19 +91,20 @@ func (k *Keeper) Run(ctx context.Context, out chan<- Event) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		reason, err := k.hold(ctx, s, a.TTL)
+		reason, last, err := k.hold(ctx, s, a.TTL)
 		if err != nil {
 			return err
 		}
+		old = last
 		k.o.Log.Info("logging in again", "reason", reason)
 	}
 }
 
 // login tries until it has a token.
-func (k *Keeper) login(ctx context.Context, out chan<- Event) (*vault.Auth, error) {
+func (k *Keeper) login(ctx context.Context, out chan<- Event, old lease.Lease) (*vault.Auth, error) {
 	b := lease.Backoff{Min: k.o.MinBackoff, Max: k.o.MaxBackoff, Rand: k.o.Policy.Rand}
 	for {
-		a, err := k.o.Method.Login(ctx)
+		a, err := k.once(ctx, old)
 		if err == nil {
 			return a, nil
 		}
@@ -127,6 +129,17 @@ func (k *Keeper) login(ctx context.Context, out chan<- Event) (*vault.Auth, erro
 	}
 }
 
+// once logs in once. While the token before still lives, an answer is not
+// awaited longer than that allows.
+func (k *Keeper) once(ctx context.Context, old lease.Lease) (*vault.Auth, error) {
+	if now := time.Now(); now.Before(old.ExpiresAt()) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, lease.Patience(old, now))
+		defer cancel()
+	}
+	return k.o.Method.Login(ctx)
+}
+
 // maxAway is the longest pause while Vault does not answer at all: it is the
 // refused login that max_backoff protects Vault from, not a look whether
 // Vault is back.
@@ -137,9 +150,9 @@ func away(err error) bool {
 	return errors.As(err, &ve) && ve.Temporary() && ve.RetryAfter == 0
 }
 
-// hold keeps the session's token alive and returns, with the reason, when a
-// new login is due.
-func (k *Keeper) hold(ctx context.Context, s *vault.Session, l lease.Lease) (string, error) {
+// hold keeps the session's token alive and returns, with the reason and what is
+// left of the token's life, when a new login is due.
+func (k *Keeper) hold(ctx context.Context, s *vault.Session, l lease.Lease) (reason string, left lease.Lease, err error) {
 	full, last := l.TTL, false
 	retry := lease.Backoff{Min: 500 * time.Millisecond, Max: 10 * time.Second, Rand: k.o.Policy.Rand}
 	var again time.Time // the next try after a failed renewal
@@ -150,18 +163,18 @@ func (k *Keeper) hold(ctx context.Context, s *vault.Session, l lease.Lease) (str
 		}
 		checked, err := k.wait(ctx, l.TTL > 0, time.Until(at))
 		if err != nil {
-			return "", err
+			return "", l, err
 		}
 		if checked {
 			if c := vault.ClassOf(s.LookupSelf(ctx)); c == vault.InvalidToken || c == vault.Denied {
-				return "Vault has ended the token", nil
+				return "Vault has ended the token", lease.Lease{}, nil
 			}
 			continue
 		}
 		if last || !l.Renewable {
-			return "the token's life can't be prolonged further", nil
+			return "the token's life can't be prolonged further", l, nil
 		}
-		next, err := s.RenewSelf(ctx)
+		next, err := renew(ctx, s, l)
 		switch c := vault.ClassOf(err); {
 		case err == nil:
 			l, full = next, max(full, next.TTL)
@@ -170,14 +183,14 @@ func (k *Keeper) hold(ctx context.Context, s *vault.Session, l lease.Lease) (str
 			retry.Reset()
 			k.o.Log.Debug("token renewed", "ttl", l.TTL, "last", last)
 		case ctx.Err() != nil:
-			return "", ctx.Err()
+			return "", l, ctx.Err()
 		case c == vault.InvalidToken || c == vault.LeaseGone:
-			return "Vault has ended the token", nil
+			return "Vault has ended the token", lease.Lease{}, nil
 		case c == vault.Denied || c == vault.Invalid || c == vault.NotFound:
 			k.o.Log.Warn("the token can't be renewed; it will be replaced", "error", err)
 			l.Renewable = false
 		case !time.Now().Before(l.ExpiresAt()):
-			return "the token has ended", nil
+			return "the token has ended", lease.Lease{}, nil
 		default:
 			again = time.Now().Add(max(retry.Next(), vault.RetryAfter(err)))
 			if again.After(l.ExpiresAt()) {
@@ -185,6 +198,12 @@ func (k *Keeper) hold(ctx context.Context, s *vault.Session, l lease.Lease) (str
 			}
 		}
 	}
+}
+
+func renew(ctx context.Context, s *vault.Session, l lease.Lease) (lease.Lease, error) {
+	ctx, cancel := context.WithTimeout(ctx, lease.Patience(l, time.Now()))
+	defer cancel()
+	return s.RenewSelf(ctx)
 }
 
 // due is when hold has to act on l.

@@ -78,6 +78,13 @@ func (p Policy) ReplaceAt(l Lease, full time.Duration) time.Time {
 	return l.IssuedAt.Add(scale(wait, 1-replaceJitter*p.rand()))
 }
 
+// Patience is how long to wait for one answer about l: half of what is left of
+// it, so that a connection which swallows requests leaves time for another try;
+// never less than two seconds.
+func Patience(l Lease, now time.Time) time.Duration {
+	return max(l.ExpiresAt().Sub(now)/2, 2*time.Second)
+}
+
 // Truncated says whether a renewal shows the end of what Vault will give:
 // full was granted at first, granted is what the renewal answered. A tenth is
 // allowed for rounding to whole seconds and for time spent on the way.

@@ -94,7 +94,7 @@ func TestZeroTimeoutDoesNotWait(t *testing.T) {
 func TestSignal(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	file := filepath.Join(t.TempDir(), "pid")
-	h := &Signal{PIDFile: file, Signal: syscall.SIGHUP, Log: log}
+	h := &Signal{PIDFile: file, Signal: syscall.SIGUSR1, Log: log} // SIGHUP may be ignored by inheritance (nohup)
 	if err := h.Run(t.Context()); err != nil {
 		t.Errorf("without a pid file: %v", err)
 	}
@@ -117,7 +117,7 @@ func TestSignal(t *testing.T) {
 		t.Error(err)
 	}
 	_ = cmd.Wait()
-	if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signal() != syscall.SIGHUP {
+	if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signal() != syscall.SIGUSR1 {
 		t.Errorf("ended by %v", ws.Signal())
 	}
 	if err := h.Run(t.Context()); err != nil {

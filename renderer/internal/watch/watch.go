@@ -127,7 +127,7 @@ func (w *Watcher) fetch(ctx context.Context, out chan<- Update) (*vault.Session,
 		if err != nil {
 			return nil, err
 		}
-		secret, err := s.Fetch(ctx, w.o.Request)
+		secret, err := w.ask(ctx, s)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -228,10 +228,11 @@ func (w *Watcher) holdLease(ctx context.Context, s *vault.Session, out chan<- Up
 		if last || !l.Renewable {
 			return nil
 		}
-		next, err := s.RenewLease(ctx, l, full)
+		next, err := w.renew(ctx, s, l, full)
 		switch c := vault.ClassOf(err); {
 		case err == nil:
 			l, full = next, max(full, next.TTL)
+			w.last.Lease.IssuedAt, w.last.Lease.TTL = l.IssuedAt, l.TTL
 			last = !l.Renewable || lease.Truncated(l.TTL, full)
 			again = time.Time{}
 			retry.Reset()
@@ -266,6 +267,23 @@ func (w *Watcher) holdLease(ctx context.Context, s *vault.Session, out chan<- Up
 			}
 		}
 	}
+}
+
+func (w *Watcher) renew(ctx context.Context, s *vault.Session, l lease.Lease, full time.Duration) (lease.Lease, error) {
+	ctx, cancel := context.WithTimeout(ctx, lease.Patience(l, time.Now()))
+	defer cancel()
+	return s.RenewLease(ctx, l, full)
+}
+
+// ask fetches the secret. While what is in use has a lease that lives, an
+// answer is not awaited longer than that allows.
+func (w *Watcher) ask(ctx context.Context, s *vault.Session) (*vault.Secret, error) {
+	if w.last != nil && w.last.Lease.Leased() && time.Now().Before(w.last.Lease.ExpiresAt()) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, lease.Patience(w.last.Lease, time.Now()))
+		defer cancel()
+	}
+	return s.Fetch(ctx, w.o.Request)
 }
 
 func (w *Watcher) due(l lease.Lease, full time.Duration, last bool) time.Time {
