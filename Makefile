@@ -2,6 +2,8 @@
 # make test    all set-up, then every test
 # make help    the rest
 
+SHELL       := bash
+.SHELLFLAGS := -o pipefail -c
 GO       ?= go
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # A checkout that belongs to somebody else (a mounted volume) must build too.
