@@ -36,12 +36,25 @@ func (s *suite) policies(t *testing.T) {
 	s.parameters(t)
 }
 
-// parameters checks the bootstrap policy: leases of one role may be revoked,
-// and nothing else.
+// revoker may revoke the leases of one role, and nothing else.
+const revoker = `
+path "database/creds/mysql-role" {
+  capabilities = ["read"]
+}
+path "sys/leases/revoke" {
+  capabilities = ["update"]
+  allowed_parameters = {
+    "lease_id" = ["database/creds/mysql-role/*"]
+    "sync"     = []
+  }
+}`
+
+// parameters checks what a policy says of a request's parameters.
 func (s *suite) parameters(t *testing.T) {
 	t.Helper()
 	const path = "sys/leases/revoke"
-	tok := s.newToken(t, map[string]any{"policies": []string{"read-mysql-creds-policy"}, "ttl": "5m"})
+	s.ok(t, s.RootToken, "PUT", "sys/policies/acl/revoker", map[string]any{"policy": revoker})
+	tok := s.newToken(t, map[string]any{"policies": []string{"revoker"}, "ttl": "5m"})
 	id := s.ok(t, tok, "GET", "database/creds/mysql-role", nil).str("lease_id")
 	s.fails(t, tok, "PUT", path, map[string]any{"lease_id": "auth/approle/x"}, 403, denied)
 	s.fails(t, tok, "PUT", path, map[string]any{"lease_id": id, "foo": 1}, 403, denied)
@@ -49,7 +62,8 @@ func (s *suite) parameters(t *testing.T) {
 	s.ok(t, tok, "PUT", path, map[string]any{"lease_id": id})
 	s.fails(t, tok, "PUT", "sys/leases/renew", map[string]any{"lease_id": id}, 400, "lease not found")
 	id = s.ok(t, tok, "GET", "database/creds/mysql-role", nil).str("lease_id")
-	s.ok(t, tok, "PUT", path+"/"+id, map[string]any{"sync": true})
+	s.fails(t, tok, "PUT", path+"/"+id, map[string]any{"sync": true}, 403, denied) // another path
+	s.ok(t, tok, "PUT", path, map[string]any{"lease_id": id, "sync": true})
 	s.fails(t, tok, "PUT", "sys/leases/renew", map[string]any{"lease_id": id}, 400, "lease not found")
 }
 
