@@ -32,7 +32,7 @@ func (d *demo) startMariaDB(ctx context.Context) (err error) {
 	if err := d.needMariaDB(ctx); err != nil {
 		return err
 	}
-	d.db, err = mariadb.Start(ctx, mariadb.Options{Dir: d.w.data("mariadb")})
+	d.db, err = mariadb.Start(ctx, mariadb.Options{})
 	if err != nil {
 		return err
 	}

@@ -18,10 +18,10 @@ const clients = 8
 func TestRotationUnderLoad(t *testing.T) {
 	for name, table := range map[string]bool{"database grants": false, "table grants": true} {
 		t.Run(name, func(t *testing.T) {
-			r := start(t, limits{tokenTTL: time.Minute, tokenMax: 10 * time.Minute, leaseTTL: 3 * time.Second, leaseMax: 6 * time.Second, tableGrants: table})
+			r := start(t, limits{tokenTTL: time.Minute, tokenMax: 10 * time.Minute, leaseTTL: 4 * time.Second, leaseMax: 8 * time.Second, tableGrants: table})
 			began := time.Now()
 			r.load(clients)
-			r.rotations(6, time.Minute)
+			r.rotations(5, time.Minute)
 			if n := r.ownUsers(); n > 3 {
 				t.Errorf("%d accounts at once", n)
 			}
@@ -40,15 +40,15 @@ func TestRotationUnderLoad(t *testing.T) {
 // lease itself would live much longer (the old user dies with the old token).
 func TestTokenShorterThanLease(t *testing.T) {
 	for name, l := range map[string]limits{
-		"lease as short as the token": {tokenTTL: 4 * time.Second, tokenMax: 8 * time.Second, leaseTTL: 4 * time.Second, leaseMax: 8 * time.Second, tableGrants: true},
-		"lease longer than the token": {tokenTTL: 4 * time.Second, tokenMax: 8 * time.Second, leaseTTL: time.Minute, leaseMax: time.Hour, tableGrants: true},
+		"lease as short as the token": {tokenTTL: 6 * time.Second, tokenMax: 12 * time.Second, leaseTTL: 6 * time.Second, leaseMax: 12 * time.Second, tableGrants: true},
+		"lease longer than the token": {tokenTTL: 6 * time.Second, tokenMax: 12 * time.Second, leaseTTL: time.Minute, leaseMax: time.Hour, tableGrants: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, l)
 			began := time.Now()
 			r.load(clients)
-			r.rotations(4, time.Minute)
-			if n := strings.Count(r.renderer.log.String(), "logged in"); n < 4 {
+			r.rotations(3, time.Minute)
+			if n := strings.Count(r.renderer.log.String(), "logged in"); n < 3 {
 				t.Errorf("%d logins", n)
 			}
 			r.noAccountsLeft(30 * time.Second)

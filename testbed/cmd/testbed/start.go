@@ -26,7 +26,7 @@ func start(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
-	db, err := mariadb.Start(ctx, mariadb.Options{Dir: filepath.Join(dir, "mariadb")})
+	db, err := mariadb.Start(ctx, mariadb.Options{})
 	if err != nil {
 		return err
 	}
