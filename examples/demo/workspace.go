@@ -13,7 +13,7 @@ import (
 type workspace struct {
 	repo string // the project
 	mem  string // private, on tmpfs: everything secret; the renderer's working directory
-	disk string // private: programs (a tmpfs may forbid to run them) and the database's data
+	disk string // private: programs (a tmpfs may forbid to run them)
 }
 
 // newWorkspace makes both directories. mem looks like the project's directory
@@ -49,9 +49,8 @@ func newWorkspace() (_ *workspace, err error) {
 	return w, nil
 }
 
-func (w *workspace) run() string             { return filepath.Join(w.mem, "run") }
-func (w *workspace) bin(name string) string  { return filepath.Join(w.disk, name) }
-func (w *workspace) data(name string) string { return filepath.Join(w.disk, name) }
+func (w *workspace) run() string            { return filepath.Join(w.mem, "run") }
+func (w *workspace) bin(name string) string { return filepath.Join(w.disk, name) }
 
 func (w *workspace) remove() error {
 	var err error
