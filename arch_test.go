@@ -31,11 +31,19 @@ var layers = map[string]int{
 
 	"renderer/internal/agent": 3,
 
-	"renderer/internal/auth":      2,
-	"renderer/internal/auth/sink": 2,
-	"renderer/internal/watch":     2,
-	"renderer/internal/rollout":   2,
-	"webapp/internal/web":         2,
+	"renderer/internal/auth":          2,
+	"renderer/internal/auth/sink":     2,
+	"renderer/internal/auth/method":   2,
+	"renderer/internal/auth/kerberos": 2,
+	"renderer/internal/auth/aws":      2,
+	"renderer/internal/auth/azure":    2,
+	"renderer/internal/auth/gcp":      2,
+	"renderer/internal/auth/alicloud": 2,
+	"renderer/internal/auth/cf":       2,
+	"renderer/internal/auth/oci":      2,
+	"renderer/internal/watch":         2,
+	"renderer/internal/rollout":       2,
+	"webapp/internal/web":             2,
 
 	"renderer/internal/vault":       1,
 	"renderer/internal/config":      1,
@@ -45,6 +53,7 @@ var layers = map[string]int{
 	"renderer/internal/reload":      1,
 	"renderer/internal/child":       1,
 	"renderer/internal/status":      1,
+	"renderer/internal/telemetry":   1,
 	"webapp/credfile":               1,
 	"webapp/dbpool":                 1,
 

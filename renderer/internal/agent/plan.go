@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"vault-renderer/renderer/internal/auth"
+	"vault-renderer/renderer/internal/auth/method"
 	"vault-renderer/renderer/internal/auth/sink"
 	"vault-renderer/renderer/internal/config"
 	"vault-renderer/renderer/internal/destination"
@@ -38,7 +39,7 @@ func (a *Agent) build(cfg *config.Config) (*plan, hcl.Diagnostics) {
 		diags = diags.Append(problem("Vault client", err, cfg.Vault.Range))
 	}
 	p.client = client
-	p.method = a.method(client, cfg.AutoAuth.Method)
+	p.method = a.login(client, cfg.AutoAuth.Method)
 	check := &destination.Checker{}
 	for _, s := range cfg.AutoAuth.Sinks {
 		f := sink.File{Path: s.Path, Mode: fs.FileMode(s.Mode), Owner: s.Owner, Group: s.Group}
@@ -72,9 +73,9 @@ func clientOptions(cfg *config.Config, o Options) vault.Options {
 	}
 }
 
-func (a *Agent) method(client *vault.Client, m config.Method) auth.Method {
+func (a *Agent) login(client *vault.Client, m config.Method) auth.Method {
 	r := m.AppRole
-	return &auth.AppRole{
+	return &method.AppRole{
 		Client: client, MountPath: m.MountPath, RoleIDFilePath: r.RoleIDFilePath, SecretIDFilePath: r.SecretIDFilePath,
 		RemoveSecretIDFileAfterRead:  r.RemoveSecretIDFileAfterRead,
 		SecretIDResponseWrappingPath: r.SecretIDResponseWrappingPath, Log: a.o.Log,

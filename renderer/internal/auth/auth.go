@@ -19,6 +19,15 @@ type Method interface {
 	Login(ctx context.Context) (*vault.Auth, error)
 }
 
+// Watcher is a Method whose credentials may be replaced while its token lives
+// (enable_reauth_on_new_credentials).
+type Watcher interface {
+	// Watch calls changed whenever the credentials are no longer those of the
+	// last login. It is called once, after the first login, and returns when
+	// ctx ends. changed does not block.
+	Watch(ctx context.Context, changed func())
+}
+
 // Event is what a Keeper has to tell.
 type Event struct {
 	// Session is set when a new token is there. All that was leased under

@@ -10,21 +10,43 @@ import (
 // Config is one complete, validated configuration: what all the files given
 // with -config say together. It is not changed after Load returned it.
 type Config struct {
-	PIDFile        string // "" = none
-	ExitAfterAuth  bool   // stop with success once sinks and templates are written
-	LogLevel       string // trace, debug, info, warn, error; "" = not set
-	LogFormat      string // standard, json; "" = not set
-	Strict         bool   // strict = true: every safe default on
-	TmpfsPolicy    Tmpfs  // tmpfs = "warn" | "require" | "off"
-	Vault          Vault
-	AutoAuth       *AutoAuth // nil when the block is missing
-	TemplateConfig TemplateConfig
-	Templates      []Template
+	PIDFile           string // "" = none
+	ExitAfterAuth     bool   // stop with success once sinks and templates are written
+	LogLevel          string // trace, debug, info, warn, error; "" = not set
+	LogFormat         string // standard, json; "" = not set
+	Log               LogFile
+	DisableIdleConns  Traffic // for whom connections are not kept
+	DisableKeepAlives Traffic // for whom each request has a connection of its own
+	ClusterName       string  // a label of metrics
+	Strict            bool    // strict = true: every safe default on
+	TmpfsPolicy       Tmpfs   // tmpfs = "warn" | "require" | "off"
+	Vault             Vault
+	AutoAuth          *AutoAuth // nil when the block is missing
+	TemplateConfig    TemplateConfig
+	Templates         []Template
+	EnvTemplates      []EnvTemplate
+	Exec              *Supervise // nil when the block is missing
+	Cache             *Cache     // nil when the block is missing
+	APIProxy          *APIProxy  // nil when the block is missing
+	Listeners         []Listener
+	Telemetry         *Telemetry // nil when the block is missing
 
 	// Files holds every file that was read, by name: what a diagnostic writer
 	// needs to print source lines.
 	Files map[string]*hcl.File
 }
+
+// LogFile is where a copy of the log goes: log_file and log_rotate_*.
+type LogFile struct {
+	Path           string        // "" = none; ending in "/": vault.log in that directory
+	RotateDuration time.Duration // 24h when not set
+	RotateBytes    int64         // 0 = no limit
+	RotateMaxFiles int           // archives to keep: 0 = all, negative = none
+}
+
+// Traffic is a set of the kinds of requests that disable_idle_connections and
+// disable_keep_alives name.
+type Traffic struct{ AutoAuth, Proxying, Templating bool }
 
 // Level is LogLevel as slog knows it; info when not set. Trace is slog.LevelDebug-4.
 func (c *Config) Level() slog.Level { return level(c.LogLevel) }
@@ -56,38 +78,10 @@ type Vault struct {
 
 // AutoAuth is the auto_auth block.
 type AutoAuth struct {
-	Method Method
-	Sinks  []Sink
-	Range  hcl.Range
-}
-
-// Method is auto_auth.method. Exactly one of the pointers below is set, by Type.
-type Method struct {
-	Type       string
-	MountPath  string // without the trailing slash; "auth/<type>" when not set
-	Namespace  string
-	MinBackoff time.Duration // 1s when not set
-	MaxBackoff time.Duration // 5m when not set
-	ExitOnErr  bool
-	AppRole    *AppRole
-	Range      hcl.Range
-}
-
-// AppRole is the config map of method "approle".
-type AppRole struct {
-	RoleIDFilePath               string
-	SecretIDFilePath             string // "" = log in with the role id only
-	RemoveSecretIDFileAfterRead  bool   // true when not set
-	SecretIDResponseWrappingPath string // "" = the file holds the SecretID itself
-}
-
-// Sink is one file sink: where the token is written.
-type Sink struct {
-	Path  string
-	Mode  int // 0640 when not set; 0600 with strict
-	Owner int // -1 = not set
-	Group int // -1 = not set
-	Range hcl.Range
+	Method                Method
+	Sinks                 []Sink
+	ReauthOnNewCredential bool // enable_reauth_on_new_credentials
+	Range                 hcl.Range
 }
 
 // TemplateConfig is the template_config block.
@@ -113,6 +107,10 @@ type Template struct {
 	User, Group       string // name or number; "" = not set
 	LeftDelimiter     string // "" = "{{"
 	RightDelimiter    string
+	Backup            bool     // keep the file that was there as DESTINATION.bak
+	SandboxPath       string   // "file" reads below it only; "" = anywhere
+	FunctionDenylist  []string // function names or globs; with function_blacklist's
+	Wait              *Wait    // nil = write as soon as all secrets are there
 	Tmpfs             Tmpfs
 	AllowEmpty        bool      // an empty render is no error even with strict
 	Exec              *Exec     // nil = no command
@@ -132,4 +130,11 @@ type Signal struct {
 	PIDFile string
 	Signal  string // SIGHUP when not set
 	Range   hcl.Range
+}
+
+// Wait holds back later renders (never the first) until a template's secrets
+// have been quiet.
+type Wait struct {
+	Min time.Duration
+	Max time.Duration // 4 times Min when not set
 }

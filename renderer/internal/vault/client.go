@@ -16,8 +16,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
-
-	"vault-renderer/renderer/internal/lease"
 )
 
 // Options says how the server is reached. Environment variables (VAULT_ADDR,
@@ -34,26 +32,82 @@ type Options struct {
 	AuthNamespace  string // of the login; "" = Namespace
 	MaxConnections int    // concurrent Fetch calls; 10 when 0
 	UserAgent      string
+	LoginWrapTTL   time.Duration // > 0: the answer to a login is wrapped; see Auth.Wrapped
+	// Whose connections are not kept between requests, and who opens one for
+	// every request.
+	DisableIdle, DisableKeepAlives Traffic
 
 	// Transport replaces the network: tests in fake time call a handler directly.
 	Transport http.RoundTripper
 }
 
+// Traffic is a set of the kinds of requests.
+type Traffic struct{ Auth, Templating bool }
+
 // Client is a connection to one Vault server. It is safe for concurrent use.
 type Client struct {
-	api     *api.Client // with the namespace of reads
-	authAPI *api.Client // with the namespace of the login
-	timeout time.Duration
-	slots   chan struct{}
-	mounts  mountCache
+	o            Options
+	api          *api.Client // with the namespace of reads
+	authAPI      *api.Client // with the namespace of the login
+	timeout      time.Duration
+	loginWrapTTL time.Duration
+	slots        chan struct{}
+	mounts       mountCache
 }
 
 // New prepares a client; it does not contact the server. Its errors are
 // mistakes in the options or the environment.
 func New(o Options) (*Client, error) {
+	if o.MaxConnections <= 0 {
+		o.MaxConnections = 10
+	}
+	read, auth := namespaces(o)
+	c := &Client{o: o, loginWrapTTL: o.LoginWrapTTL, slots: make(chan struct{}, o.MaxConnections)}
+	base, timeout, err := newAPI(o, tlsOf(o), o.DisableIdle.Templating, o.DisableKeepAlives.Templating)
+	if err != nil {
+		return nil, err
+	}
+	c.timeout = timeout
+	c.api, c.authAPI = base.WithNamespace(read), base.WithNamespace(auth)
+	if o.DisableIdle.Auth != o.DisableIdle.Templating || o.DisableKeepAlives.Auth != o.DisableKeepAlives.Templating {
+		own, _, err := newAPI(o, tlsOf(o), o.DisableIdle.Auth, o.DisableKeepAlives.Auth)
+		if err != nil {
+			return nil, err
+		}
+		c.authAPI = own.WithNamespace(auth)
+	}
+	return c, nil
+}
+
+// TLS are files that a login uses in place of the client's own.
+type TLS struct{ CACert, ClientCert, ClientKey string }
+
+// WithTLS gives a client to log in with that differs in its certificates only;
+// an empty field keeps what the client has. The files are read now.
+func (c *Client) WithTLS(t TLS) (*Client, error) {
+	conf := tlsOf(c.o)
+	if t.CACert != "" {
+		conf.CACert, conf.CACertBytes, conf.CAPath = t.CACert, nil, ""
+	}
+	if t.ClientCert != "" {
+		conf.ClientCert, conf.ClientKey = t.ClientCert, t.ClientKey
+	}
+	a, timeout, err := newAPI(c.o, conf, c.o.DisableIdle.Auth, c.o.DisableKeepAlives.Auth)
+	if err != nil {
+		return nil, err
+	}
+	_, auth := namespaces(c.o)
+	return &Client{
+		o: c.o, api: a.WithNamespace(auth), authAPI: a.WithNamespace(auth),
+		timeout: timeout, loginWrapTTL: c.loginWrapTTL, slots: make(chan struct{}, 1),
+	}, nil
+}
+
+// newAPI makes the client underneath.
+func newAPI(o Options, tls *api.TLSConfig, noIdle, noKeepAlives bool) (*api.Client, time.Duration, error) {
 	cfg := api.DefaultConfig()
 	if cfg.Error != nil {
-		return nil, fmt.Errorf("vault environment variables: %w", cfg.Error)
+		return nil, 0, fmt.Errorf("vault environment variables: %w", cfg.Error)
 	}
 	// The agent never loops back to another agent.
 	cfg.AgentAddress = ""
@@ -63,27 +117,20 @@ func New(o Options) (*Client, error) {
 	if _, set := os.LookupEnv(api.EnvVaultAddress); !set && o.Address != "" {
 		cfg.Address = o.Address
 	}
-	if o.MaxConnections <= 0 {
-		o.MaxConnections = 10
-	}
 	if o.Transport != nil {
 		cfg.HttpClient = &http.Client{Transport: o.Transport}
-	} else if err := configureTransport(cfg, o); err != nil {
-		return nil, err
+	} else if err := configureTransport(cfg, o, tls, noIdle, noKeepAlives); err != nil {
+		return nil, 0, err
 	}
 	c, err := api.NewClient(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("vault address %q: %w", cfg.Address, err)
+		return nil, 0, fmt.Errorf("vault address %q: %w", cfg.Address, err)
 	}
 	c.ClearToken()
 	if o.UserAgent != "" {
 		c.AddHeader("User-Agent", o.UserAgent)
 	}
-	read, auth := namespaces(o)
-	return &Client{
-		api: c.WithNamespace(read), authAPI: c.WithNamespace(auth),
-		timeout: timeout, slots: make(chan struct{}, o.MaxConnections),
-	}, nil
+	return c, timeout, nil
 }
 
 // namespaces gives the namespace of reads and of the login: the environment
@@ -102,7 +149,8 @@ func namespaces(o Options) (read, auth string) {
 	return read, auth
 }
 
-func configureTransport(cfg *api.Config, o Options) error {
+// tlsOf gives the TLS settings: the environment wins over the options.
+func tlsOf(o Options) *api.TLSConfig {
 	env := func(name, file string) string {
 		if v, set := os.LookupEnv(name); set {
 			return v
@@ -115,7 +163,7 @@ func configureTransport(cfg *api.Config, o Options) error {
 			skip = b
 		}
 	}
-	err := cfg.ConfigureTLS(&api.TLSConfig{
+	return &api.TLSConfig{
 		CACert:        env(api.EnvVaultCACert, o.CACert),
 		CACertBytes:   []byte(os.Getenv(api.EnvVaultCACertBytes)),
 		CAPath:        env(api.EnvVaultCAPath, o.CAPath),
@@ -123,13 +171,20 @@ func configureTransport(cfg *api.Config, o Options) error {
 		ClientKey:     env(api.EnvVaultClientKey, o.ClientKey),
 		TLSServerName: env(api.EnvVaultTLSServerName, o.TLSServerName),
 		Insecure:      skip,
-	})
-	if err != nil {
+	}
+}
+
+func configureTransport(cfg *api.Config, o Options, tls *api.TLSConfig, noIdle, noKeepAlives bool) error {
+	if err := cfg.ConfigureTLS(tls); err != nil {
 		return fmt.Errorf("vault TLS settings: %w", err)
 	}
 	if t, ok := cfg.HttpClient.Transport.(*http.Transport); ok {
 		t.MaxIdleConnsPerHost = o.MaxConnections + 2 // logins and renewals go beside the reads
 		t.ResponseHeaderTimeout = 0
+		if noIdle {
+			t.MaxIdleConnsPerHost = -1
+		}
+		t.DisableKeepAlives = noKeepAlives
 	}
 	return nil
 }
@@ -140,24 +195,54 @@ func (c *Client) Address() string { return c.api.Address() }
 // CloseIdleConnections ends connections that are not in use.
 func (c *Client) CloseIdleConnections() {
 	c.api.CloneConfig().HttpClient.CloseIdleConnections()
+	c.authAPI.CloneConfig().HttpClient.CloseIdleConnections()
 }
 
-// call is one exchange. A 404 comes back as an error of class NotFound.
+// exchange is one request and what comes with it.
+type exchange struct {
+	via     *api.Client
+	token   Token
+	op      string // for people
+	method  string
+	path    string
+	params  map[string][]string
+	body    any
+	header  http.Header
+	wrapTTL time.Duration // > 0: the answer is wrapped
+}
+
+// call is an exchange without headers of its own.
 func (c *Client) call(ctx context.Context, via *api.Client, token Token, op, method, path string, params map[string][]string, body any) (*api.Secret, error) {
+	return c.exchange(ctx, exchange{via: via, token: token, op: op, method: method, path: path, params: params, body: body})
+}
+
+// exchange sends a request and reads the answer. A 404 comes back as an error
+// of class NotFound.
+func (c *Client) exchange(ctx context.Context, x exchange) (*api.Secret, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	r := via.NewRequest(method, "/v1/"+path)
-	r.ClientToken = token.Reveal()
-	for k, v := range params {
+	op, path := x.op, x.path
+	r := x.via.NewRequest(x.method, "/v1/"+path)
+	r.ClientToken = x.token.Reveal()
+	for k, v := range x.params {
 		r.Params[k] = v
 	}
-	if body != nil {
-		if err := r.SetJSONBody(body); err != nil {
+	if len(x.header) > 0 && r.Headers == nil {
+		r.Headers = http.Header{}
+	}
+	for k, v := range x.header {
+		r.Headers[k] = v
+	}
+	if x.wrapTTL > 0 {
+		r.WrapTTL = strconv.Itoa(int((x.wrapTTL+time.Second-1)/time.Second)) + "s"
+	}
+	if x.body != nil {
+		if err := r.SetJSONBody(x.body); err != nil {
 			return nil, wrap(op, path, errors.New("the request's body can't be encoded"))
 		}
 	}
 	//lint:ignore SA1019 the typed calls take the token and the time limit from the client, not from the call
-	resp, err := via.RawRequestWithContext(ctx, r)
+	resp, err := x.via.RawRequestWithContext(ctx, r)
 	if resp != nil {
 		defer resp.Body.Close()
 	}
@@ -194,19 +279,6 @@ func retryAfter(h string) time.Duration {
 	return 0
 }
 
-// Login logs in at path with body and gives the token that Vault made.
-func (c *Client) Login(ctx context.Context, path string, body map[string]any) (*Auth, error) {
-	asked := time.Now()
-	s, err := c.call(ctx, c.authAPI, Token{}, "log in at", http.MethodPut, path, nil, body)
-	if err != nil {
-		return nil, err
-	}
-	if s == nil || s.Auth == nil {
-		return nil, &Error{Op: "log in at", Path: path, Class: Invalid, Detail: "the answer holds no token"}
-	}
-	return authOf(s.Auth, asked), nil
-}
-
 // WrapLookup gives what Vault says of a wrapping token, without using it up.
 func (c *Client) WrapLookup(ctx context.Context, t Token) (creationPath string, err error) {
 	s, err := c.call(ctx, c.authAPI, t, "look up the wrapping token at", http.MethodPut, "sys/wrapping/lookup", nil, map[string]any{})
@@ -229,14 +301,6 @@ func (c *Client) Unwrap(ctx context.Context, t Token) (Data, error) {
 		return Data{}, &Error{Op: "unwrap at", Path: "sys/wrapping/unwrap", Class: Invalid, Detail: "the answer is empty"}
 	}
 	return NewData(s.Data), nil
-}
-
-func authOf(a *api.SecretAuth, asked time.Time) *Auth {
-	return &Auth{
-		ClientToken: NewToken(a.ClientToken), Accessor: a.Accessor,
-		Policies: a.TokenPolicies, Metadata: a.Metadata,
-		TTL: lease.Lease{TTL: seconds(a.LeaseDuration), Renewable: a.Renewable, IssuedAt: asked},
-	}
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

@@ -84,11 +84,13 @@ type Auth struct {
 	Policies    []string
 	Metadata    map[string]string
 	TTL         lease.Lease
+	Wrapped     *WrapInfo // set in place of all the others when the login was wrapped
 }
 
 // WrapInfo is the wrap_info part of a secret.
 type WrapInfo struct {
 	Token           Token
+	Accessor        string
 	TTL             int // seconds
 	CreationTime    string
 	CreationPath    string

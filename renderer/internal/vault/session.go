@@ -127,10 +127,7 @@ func secretOf(raw *api.Secret, asked time.Time, method string) *Secret {
 		out.Auth = authOf(raw.Auth, asked)
 	}
 	if w := raw.WrapInfo; w != nil {
-		out.WrapInfo = &WrapInfo{
-			Token: NewToken(w.Token), TTL: w.TTL, CreationTime: w.CreationTime.Format(time.RFC3339Nano),
-			CreationPath: w.CreationPath, WrappedAccessor: w.WrappedAccessor,
-		}
+		out.WrapInfo = wrapInfoOf(w)
 	}
 	if method == MethodList {
 		keys, _ := raw.Data["keys"].([]any)

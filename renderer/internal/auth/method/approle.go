@@ -1,4 +1,7 @@
-package auth
+// Package method has the ways to log in that need nothing but Vault and files:
+// approle, and more. Each is a type with a Login, which is one try: it reads
+// its credentials again every time. When to log in is the Keeper's business.
+package method
 
 import (
 	"context"
