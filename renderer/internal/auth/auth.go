@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"vault-renderer/renderer/internal/lease"
@@ -28,12 +29,15 @@ type Watcher interface {
 	Watch(ctx context.Context, changed func())
 }
 
-// Event is what a Keeper has to tell.
+// Event is what a Keeper has to tell. An empty one says that a login gave the
+// token that is in use already.
 type Event struct {
 	// Session is set when a new token is there. All that was leased under
 	// an earlier session ends with that session's token.
 	Session *vault.Session
-	Token   vault.Token
+	// Token is what the sinks get: the token, or with a wrapped login, where
+	// there is no session, what unwraps it, as JSON.
+	Token vault.Token
 	// Err is set when a login failed; another one follows after Next.
 	Err  error
 	Next time.Duration
@@ -46,6 +50,7 @@ type Options struct {
 	MinBackoff time.Duration // 1 s when 0
 	MaxBackoff time.Duration // 5 min when 0
 	ExitOnErr  bool          // the first failed login ends Run
+	Reauth     bool          // log in again when the method's credentials are replaced
 	Policy     lease.Policy
 	Log        *slog.Logger
 	// Number gives the next session's number.
@@ -56,6 +61,7 @@ type Options struct {
 type Keeper struct {
 	o     Options
 	check chan struct{}
+	fresh chan struct{}
 }
 
 // New prepares a Keeper.
@@ -66,14 +72,16 @@ func New(o Options) *Keeper {
 	if o.MaxBackoff == 0 {
 		o.MaxBackoff = 5 * time.Minute
 	}
-	return &Keeper{o: o, check: make(chan struct{}, 1)}
+	return &Keeper{o: o, check: make(chan struct{}, 1), fresh: make(chan struct{}, 1)}
 }
 
 // Check says that Vault refused the token: the Keeper asks Vault at once, and
 // logs in again when it is so. Check does not block.
-func (k *Keeper) Check() {
+func (k *Keeper) Check() { poke(k.check) }
+
+func poke(ch chan struct{}) {
 	select {
-	case k.check <- struct{}{}:
+	case ch <- struct{}{}:
 	default:
 	}
 }
@@ -84,58 +92,103 @@ var ErrLogin = errors.New("login failed and exit_on_err is set")
 // Run logs in, keeps the token alive, logs in again, until ctx ends. It ends
 // earlier only with ErrLogin.
 func (k *Keeper) Run(ctx context.Context, out chan<- Event) error {
-	var old lease.Lease // of the token that is still in use while the next one is asked for
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+	a, err := k.login(ctx, out, lease.Lease{})
+	if err != nil {
+		return err
+	}
+	if w, ok := k.o.Method.(Watcher); ok && k.o.Reauth {
+		watching.Go(func() { w.Watch(ctx, func() { poke(k.fresh) }) })
+	}
+	var s *vault.Session
+	var token vault.Token
 	for {
-		a, err := k.login(ctx, out, old)
+		if s == nil || a.Wrapped != nil || !a.ClientToken.Equal(token) {
+			s, token = k.o.Client.With(a.ClientToken, k.o.Number()), a.ClientToken
+			err = k.publish(ctx, out, s, a)
+		} else {
+			// A token that was read from a file again: nothing hangs on another one.
+			err = send(ctx, out, Event{})
+		}
 		if err != nil {
 			return err
 		}
-		s := k.o.Client.With(a.ClientToken, k.o.Number())
-		select {
-		case <-k.check: // it was about the token before
-		default:
-		}
-		select {
-		case out <- Event{Session: s, Token: a.ClientToken}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		reason, last, err := k.hold(ctx, s, a.TTL)
+		next, left, err := k.hold(ctx, out, s, a)
 		if err != nil {
 			return err
 		}
-		old = last
-		k.o.Log.Info("logging in again", "reason", reason)
+		if a = next; a == nil {
+			if a, err = k.login(ctx, out, left); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// publish tells of a new token.
+func (k *Keeper) publish(ctx context.Context, out chan<- Event, s *vault.Session, a *vault.Auth) error {
+	select {
+	case <-k.check: // it was about the token before
+	default:
+	}
+	e := Event{Session: s, Token: a.ClientToken}
+	if a.Wrapped != nil {
+		raw, err := a.Wrapped.JSON()
+		if err != nil {
+			return err
+		}
+		e = Event{Token: vault.NewToken(string(raw))}
+	}
+	return send(ctx, out, e)
+}
+
+func send(ctx context.Context, out chan<- Event, e Event) error {
+	select {
+	case out <- e:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
 // login tries until it has a token.
 func (k *Keeper) login(ctx context.Context, out chan<- Event, old lease.Lease) (*vault.Auth, error) {
-	b := lease.Backoff{Min: k.o.MinBackoff, Max: k.o.MaxBackoff, Rand: k.o.Policy.Rand}
+	b := k.backoff()
 	for {
-		a, err := k.once(ctx, old)
-		if err == nil {
-			return a, nil
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if k.o.ExitOnErr {
-			return nil, errors.Join(ErrLogin, err)
-		}
-		wait := max(b.Next(), vault.RetryAfter(err))
-		if away(err) {
-			wait = min(wait, maxAway)
-		}
-		select {
-		case out <- Event{Err: err, Next: wait}:
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		a, wait, err := k.try(ctx, out, old, &b)
+		if a != nil || err != nil {
+			return a, err
 		}
 		if err := sleep(ctx, wait); err != nil {
 			return nil, err
 		}
 	}
+}
+
+func (k *Keeper) backoff() lease.Backoff {
+	return lease.Backoff{Min: k.o.MinBackoff, Max: k.o.MaxBackoff, Rand: k.o.Policy.Rand}
+}
+
+// try logs in once. Without a token it says how long to wait before the next
+// try; its error ends Run.
+func (k *Keeper) try(ctx context.Context, out chan<- Event, old lease.Lease, b *lease.Backoff) (*vault.Auth, time.Duration, error) {
+	a, err := k.once(ctx, old)
+	switch {
+	case err == nil:
+		return a, 0, nil
+	case ctx.Err() != nil:
+		return nil, 0, ctx.Err()
+	case k.o.ExitOnErr:
+		return nil, 0, errors.Join(ErrLogin, err)
+	}
+	wait := max(b.Next(), vault.RetryAfter(err))
+	if away(err) {
+		wait = min(wait, maxAway)
+	}
+	return nil, wait, send(ctx, out, Event{Err: err, Next: wait})
 }
 
 // once logs in once. While the token before still lives, an answer is not
@@ -157,91 +210,6 @@ const maxAway = 15 * time.Second
 func away(err error) bool {
 	var ve *vault.Error
 	return errors.As(err, &ve) && ve.Temporary() && ve.RetryAfter == 0
-}
-
-// hold keeps the session's token alive and returns, with the reason and what is
-// left of the token's life, when a new login is due.
-func (k *Keeper) hold(ctx context.Context, s *vault.Session, l lease.Lease) (reason string, left lease.Lease, err error) {
-	full, last := l.TTL, false
-	retry := lease.Backoff{Min: 500 * time.Millisecond, Max: 10 * time.Second, Rand: k.o.Policy.Rand}
-	var again time.Time // the next try after a failed renewal
-	for {
-		at := k.due(l, full, last)
-		if again.After(at) {
-			at = again
-		}
-		checked, err := k.wait(ctx, l.TTL > 0, time.Until(at))
-		if err != nil {
-			return "", l, err
-		}
-		if checked {
-			if c := vault.ClassOf(s.LookupSelf(ctx)); c == vault.InvalidToken || c == vault.Denied {
-				return "Vault has ended the token", lease.Lease{}, nil
-			}
-			continue
-		}
-		if last || !l.Renewable {
-			return "the token's life can't be prolonged further", l, nil
-		}
-		next, err := renew(ctx, s, l)
-		switch c := vault.ClassOf(err); {
-		case err == nil:
-			l, full = next, max(full, next.TTL)
-			last = !l.Renewable || lease.Truncated(l.TTL, full)
-			again = time.Time{}
-			retry.Reset()
-			k.o.Log.Debug("token renewed", "ttl", l.TTL, "last", last)
-		case ctx.Err() != nil:
-			return "", l, ctx.Err()
-		case c == vault.InvalidToken || c == vault.LeaseGone:
-			return "Vault has ended the token", lease.Lease{}, nil
-		case c == vault.Denied || c == vault.Invalid || c == vault.NotFound:
-			k.o.Log.Warn("the token can't be renewed; it will be replaced", "error", err)
-			l.Renewable = false
-		case !time.Now().Before(l.ExpiresAt()):
-			return "the token has ended", lease.Lease{}, nil
-		default:
-			again = time.Now().Add(max(retry.Next(), vault.RetryAfter(err)))
-			if again.After(l.ExpiresAt()) {
-				again = l.ExpiresAt()
-			}
-		}
-	}
-}
-
-func renew(ctx context.Context, s *vault.Session, l lease.Lease) (lease.Lease, error) {
-	ctx, cancel := context.WithTimeout(ctx, lease.Patience(l, time.Now()))
-	defer cancel()
-	return s.RenewSelf(ctx)
-}
-
-// due is when hold has to act on l.
-func (k *Keeper) due(l lease.Lease, full time.Duration, last bool) time.Time {
-	if last || !l.Renewable {
-		// A token that can't be renewed any more hands over as a renewable
-		// lease does: everything made with it ends with it.
-		l.Renewable = true
-		return k.o.Policy.ReplaceAt(l, full)
-	}
-	return k.o.Policy.RenewAt(l)
-}
-
-// wait waits for d (for ever when the token never ends) or for Check.
-func (k *Keeper) wait(ctx context.Context, ends bool, d time.Duration) (checked bool, err error) {
-	var timer <-chan time.Time
-	if ends {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		timer = t.C
-	}
-	select {
-	case <-timer:
-		return false, nil
-	case <-k.check:
-		return true, nil
-	case <-ctx.Done():
-		return false, ctx.Err()
-	}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
