@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"vault-renderer/renderer/internal/auth"
+	"vault-renderer/renderer/internal/auth/sink"
 	"vault-renderer/renderer/internal/config"
 	"vault-renderer/renderer/internal/lease"
 	"vault-renderer/renderer/internal/rollout"
@@ -62,10 +63,8 @@ type Agent struct {
 	keeper      atomic.Pointer[auth.Keeper]
 	keeperID    int
 	stopKeepers map[int]context.CancelFunc
-	token       vault.Token
-	sinkRetry   lease.Backoff
-	sinkRetryAt time.Time
-	sinksDue    bool
+	token       vault.Token // what the sinks get; empty before the first login
+	sinks       sinks
 
 	queue     []*unit   // what the next refresh looks at
 	retryAt   time.Time // when the first of the failed units is tried again; zero = none
@@ -83,6 +82,14 @@ type authEvent struct {
 	keeper int
 }
 
+// number is the session's number, 0 when the login was wrapped.
+func (e authEvent) number() uint64 {
+	if e.Session == nil {
+		return 0
+	}
+	return e.Session.N
+}
+
 // New builds everything that can fail before anything is changed: client,
 // templates, destinations. Warnings alone give an Agent.
 func New(o Options) (*Agent, hcl.Diagnostics) {
@@ -91,12 +98,15 @@ func New(o Options) (*Agent, hcl.Diagnostics) {
 		reloads: make(chan struct{}, 1), events: make(chan authEvent), updates: make(chan watch.Update, 256),
 		told: make(chan rollout.Told), stopKeepers: map[int]context.CancelFunc{},
 		entries: map[vault.Request]*entry{}, notifiers: map[string]*notifier{},
-		sinkRetry: lease.Backoff{Min: 2 * time.Second, Max: 30 * time.Second, Rand: o.Rand},
+		sinks: sinks{out: make(chan sink.Written), running: map[sinkKey]*sinkState{}},
 	}
 	p, diags := a.build(o.Config)
 	a.plan = p
 	return a, diags
 }
+
+// log is the log of one part of the agent.
+func (a *Agent) log(module string) *slog.Logger { return a.o.Log.With("module", module) }
 
 // Reload asks for the configuration to be read again. It does not block.
 func (a *Agent) Reload() {
@@ -119,6 +129,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.group, a.ctx = errgroup.WithContext(ctx)
 	a.sweep()
 	a.plan.slim()
+	a.startSinks()
 	a.startKeeper()
 	a.group.Go(func() error {
 		defer cancel()
@@ -151,10 +162,13 @@ func (a *Agent) spawn(ctx context.Context, f func(context.Context) error) {
 func (a *Agent) startKeeper() {
 	a.keeperID++
 	id := a.keeperID
+	if a.plan.cfg.AutoAuth == nil {
+		return // a listener only
+	}
 	m := a.plan.cfg.AutoAuth.Method
 	k := auth.New(auth.Options{
 		Client: a.plan.client, Method: a.plan.method, MinBackoff: m.MinBackoff, MaxBackoff: m.MaxBackoff,
-		ExitOnErr: m.ExitOnErr, Policy: a.policy, Log: a.o.Log,
+		ExitOnErr: m.ExitOnErr, Reauth: a.plan.cfg.AutoAuth.ReauthOnNewCredential, Policy: a.policy, Log: a.o.Log,
 		Number: func() uint64 { return a.session.Add(1) },
 	})
 	ctx, cancel := context.WithCancel(a.ctx)

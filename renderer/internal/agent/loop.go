@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"vault-renderer/renderer/internal/lease"
 	"vault-renderer/renderer/internal/rollout"
 	"vault-renderer/renderer/internal/vault"
 	"vault-renderer/renderer/internal/watch"
@@ -63,6 +64,8 @@ func (a *Agent) loop(ctx context.Context) error {
 			a.drain()
 		case t := <-a.told:
 			a.onTold(t)
+		case w := <-a.sinks.out:
+			a.onWritten(w)
 		case <-timer.C:
 			a.retries()
 		case <-a.reloads:
@@ -105,7 +108,7 @@ func (a *Agent) watch(r vault.Request, u *unit) {
 	}
 	ctx, cancel := context.WithCancel(a.ctx)
 	a.entries[r] = &entry{users: map[*unit]struct{}{u: {}}, stop: cancel}
-	m := a.plan.cfg.AutoAuth.Method
+	m := methodOf(a.plan.cfg)
 	w := watch.New(watch.Options{
 		Request: r, Sessions: &a.sessions, Policy: a.policy,
 		StaticInterval: a.plan.cfg.TemplateConfig.StaticSecretRenderInterval,
@@ -141,7 +144,10 @@ func (a *Agent) onAuth(e authEvent) error {
 	}
 	a.loginTries = 0
 	a.back()
-	a.o.Log.Info("logged in", "method", a.plan.cfg.AutoAuth.Method.Type, "session", e.Session.N)
+	if e.Token.Empty() {
+		return nil // the token that is in use already
+	}
+	a.o.Log.Info("logged in", "method", methodOf(a.plan.cfg).Type, "session", e.number())
 	for id, stop := range a.stopKeepers {
 		if id < e.keeper {
 			stop()
@@ -149,13 +155,14 @@ func (a *Agent) onAuth(e authEvent) error {
 		}
 	}
 	first := a.token.Empty()
-	a.token, a.sinksDue = e.Token, true
-	a.sinkRetry.Reset()
+	a.token = e.Token
 	a.writeSinks()
 	if first {
 		a.touchReady()
 	}
-	a.sessions.Set(e.Session)
+	if e.Session != nil {
+		a.sessions.Set(e.Session)
+	}
 	return nil
 }
 
@@ -169,20 +176,6 @@ func (a *Agent) onLoginError(e authEvent) {
 			a.loginTries++
 		}
 		a.o.Log.Error("login failed; trying again", "error", e.Err, "next_try_in", e.Next.Round(time.Millisecond))
-	}
-}
-
-func (a *Agent) writeSinks() {
-	a.sinksDue = false
-	for _, s := range a.plan.sinks {
-		if err := s.Write(a.token); err != nil {
-			a.sinksDue = true
-			a.o.Log.Error("the token could not be written to a sink; trying again", "error", err)
-		}
-	}
-	a.sinkRetryAt = time.Time{}
-	if a.sinksDue {
-		a.sinkRetryAt = time.Now().Add(a.sinkRetry.Next())
 	}
 }
 
@@ -208,8 +201,12 @@ func (a *Agent) onUpdate(u watch.Update) {
 		}
 		return
 	}
+	var old lease.Lease
+	if e.secret != nil {
+		old = e.secret.Lease
+	}
 	e.secret = u.Secret
-	a.touchUsers(e)
+	a.changed(e, old)
 	if u.Secret.Lease.Leased() {
 		a.o.Log.Info("secret leased", "secret", u.Request.String(), "ttl", u.Secret.Lease.TTL, "renewable", u.Secret.Lease.Renewable)
 	}
@@ -234,7 +231,7 @@ func (a *Agent) onFetchError(u watch.Update, e *entry) {
 
 // touch has a template executed in the next refresh.
 func (a *Agent) touch(u *unit) {
-	u.dirty = true
+	u.dirty, u.quiet = true, quiet{}
 	if !u.queued {
 		u.queued = true
 		a.queue = append(a.queue, u)
@@ -265,19 +262,15 @@ func (a *Agent) back() {
 
 // untilRetry is how long the loop may wait for events.
 func (a *Agent) untilRetry() time.Duration {
-	next := sooner(a.sinkRetryAt, a.retryAt)
-	if next.IsZero() {
+	if a.retryAt.IsZero() {
 		return 24 * time.Hour
 	}
-	return max(time.Until(next), 0)
+	return max(time.Until(a.retryAt), 0)
 }
 
 // retries tries again what failed on this host.
 func (a *Agent) retries() {
 	now := time.Now()
-	if !a.sinkRetryAt.IsZero() && !now.Before(a.sinkRetryAt) {
-		a.writeSinks()
-	}
 	if a.retryAt.IsZero() || now.Before(a.retryAt) {
 		return
 	}
@@ -287,7 +280,10 @@ func (a *Agent) retries() {
 			u.retryAt = time.Time{}
 			a.touch(u)
 		}
-		a.retryAt = sooner(a.retryAt, u.retryAt)
+		if !u.quiet.until.IsZero() && !now.Before(u.quiet.until) {
+			a.touch(u)
+		}
+		a.retryAt = sooner(a.retryAt, sooner(u.retryAt, u.quiet.until))
 	}
 }
 
@@ -317,7 +313,7 @@ func (a *Agent) finished() error {
 			return err
 		}
 	}
-	if !cfg.ExitAfterAuth || a.token.Empty() || a.sinksDue {
+	if !cfg.ExitAfterAuth || a.token.Empty() || !a.sinksWritten() {
 		return nil
 	}
 	for _, u := range a.plan.units {

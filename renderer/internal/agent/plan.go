@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -31,23 +32,14 @@ type plan struct {
 func (a *Agent) build(cfg *config.Config) (*plan, hcl.Diagnostics) {
 	p := &plan{cfg: cfg}
 	var diags hcl.Diagnostics
-	if cfg.AutoAuth == nil {
-		return nil, diags.Append(&hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Missing auto_auth block", Detail: "Without it there is no token to read secrets with."})
-	}
 	client, err := vault.New(clientOptions(cfg, a.o))
 	if err != nil {
 		diags = diags.Append(problem("Vault client", err, cfg.Vault.Range))
 	}
 	p.client = client
-	p.method = a.login(client, cfg.AutoAuth.Method)
 	check := &destination.Checker{}
-	for _, s := range cfg.AutoAuth.Sinks {
-		f := sink.File{Path: s.Path, Mode: fs.FileMode(s.Mode), Owner: s.Owner, Group: s.Group}
-		if err := f.Check(check); err != nil {
-			diags = diags.Append(problem("Sink can't be written", err, s.Range))
-		}
-		diags = diags.Extend(tmpfs(check, s.Path, cfg.TmpfsPolicy, s.Range))
-		p.sinks = append(p.sinks, f)
+	if cfg.AutoAuth != nil {
+		diags = diags.Extend(a.buildAuth(p, check))
 	}
 	env := lookupEnv(cfg, a.clientAddress(cfg))
 	p.units = make([]*unit, 0, len(cfg.Templates))
@@ -62,15 +54,58 @@ func (a *Agent) build(cfg *config.Config) (*plan, hcl.Diagnostics) {
 	return p, diags
 }
 
+// buildAuth prepares the login and the sinks.
+func (a *Agent) buildAuth(p *plan, check *destination.Checker) (diags hcl.Diagnostics) {
+	cfg := p.cfg
+	m := cfg.AutoAuth.Method
+	p.method = a.login(p.client, m)
+	if m.WrapTTL > 0 && len(cfg.Templates) > 0 {
+		diags = diags.Append(problem("Wrapped login with templates", errors.New("with \"wrap_ttl\" in the method nobody but the reader of the sink gets the token, so that no template could be rendered. Take \"wrap_ttl\" out of the method (a sink can have one of its own)."), m.Range))
+	}
+	for _, s := range cfg.AutoAuth.Sinks {
+		f := sinkFile(s, cfg.Strict)
+		if err := f.Check(check); err != nil {
+			diags = diags.Append(problem("Sink can't be written", err, s.Range))
+		}
+		diags = diags.Extend(tmpfs(check, s.Path, cfg.TmpfsPolicy, s.Range))
+		p.sinks = append(p.sinks, f)
+	}
+	return diags
+}
+
+// sinkFile is a sink as it is written. Without strict the umask takes its part
+// of the mode, as under Vault Agent.
+func sinkFile(s config.Sink, strict bool) sink.File {
+	mode := fs.FileMode(s.Mode)
+	if !strict {
+		mode &^= destination.Umask()
+	}
+	return sink.File{
+		Path: s.Path, Mode: mode, Owner: s.Owner, Group: s.Group, WrapTTL: s.WrapTTL,
+		DH: sink.DH{Path: s.DHPath, DeriveKey: s.DeriveKey, AAD: s.AAD},
+	}
+}
+
 func clientOptions(cfg *config.Config, o Options) vault.Options {
-	v := cfg.Vault
+	v, m := cfg.Vault, methodOf(cfg)
 	return vault.Options{
 		Address: v.Address, CACert: v.CACert, CAPath: v.CAPath, ClientCert: v.ClientCert, ClientKey: v.ClientKey,
 		TLSSkipVerify: v.TLSSkipVerify, TLSServerName: v.TLSServerName,
-		Namespace: v.Namespace, AuthNamespace: cfg.AutoAuth.Method.Namespace,
-		MaxConnections: cfg.TemplateConfig.MaxConnectionsPerHost,
-		UserAgent:      "vault-renderer/" + o.Version, Transport: o.Transport,
+		Namespace: v.Namespace, AuthNamespace: m.Namespace,
+		LoginWrapTTL:      m.WrapTTL,
+		DisableIdle:       vault.Traffic{Auth: cfg.DisableIdleConns.AutoAuth, Templating: cfg.DisableIdleConns.Templating},
+		DisableKeepAlives: vault.Traffic{Auth: cfg.DisableKeepAlives.AutoAuth, Templating: cfg.DisableKeepAlives.Templating},
+		MaxConnections:    cfg.TemplateConfig.MaxConnectionsPerHost,
+		UserAgent:         "vault-renderer/" + o.Version, Transport: o.Transport,
 	}
+}
+
+// methodOf is how to log in; the zero Method without auto_auth.
+func methodOf(cfg *config.Config) config.Method {
+	if cfg.AutoAuth == nil {
+		return config.Method{}
+	}
+	return cfg.AutoAuth.Method
 }
 
 func (a *Agent) login(client *vault.Client, m config.Method) auth.Method {
@@ -87,7 +122,7 @@ func (a *Agent) buildUnit(cfg *config.Config, t config.Template, env func(string
 	u := newUnit(t, a.o.Rand)
 	u.file = destination.File{
 		Path: t.Destination, Perms: fs.FileMode(t.Perms), User: t.User, Group: t.Group,
-		CreateDirs: t.CreateDestDirs, PrivateDirs: cfg.Strict,
+		CreateDirs: t.CreateDestDirs, PrivateDirs: cfg.Strict, Backup: t.Backup,
 	}
 	if err := check.Check(u.file); err != nil {
 		diags = diags.Append(problem("Destination can't be written", err, t.Range))
@@ -103,7 +138,7 @@ func (a *Agent) buildUnit(cfg *config.Config, t config.Template, env func(string
 	}
 	parsed, err := tmpl.Parse(tmpl.Spec{
 		Name: t.Name, Text: u.text, Left: t.LeftDelimiter, Right: t.RightDelimiter,
-		ErrorOnMissingKey: t.ErrorOnMissingKey, Env: env,
+		ErrorOnMissingKey: t.ErrorOnMissingKey, Denylist: t.FunctionDenylist, Env: env,
 	})
 	if err != nil {
 		return u, diags.Append(u.diagnostic(cfg, err))

@@ -58,10 +58,7 @@ func (a *Agent) apply(p *plan) {
 	} else {
 		a.startKeeper()
 	}
-	a.sinksDue = true
-	if !a.token.Empty() {
-		a.writeSinks()
-	}
+	a.startSinks()
 	if old.cfg.TemplateConfig.StaticSecretRenderInterval != p.cfg.TemplateConfig.StaticSecretRenderInterval {
 		a.restartStatic()
 	}
@@ -108,11 +105,14 @@ func sameUnit(a, b *unit) bool {
 func sameConnection(a, b *config.Config) bool {
 	va, vb := a.Vault, b.Vault
 	va.Range, vb.Range = hcl.Range{}, hcl.Range{}
-	ma, mb := a.AutoAuth.Method, b.AutoAuth.Method
+	ma, mb := methodOf(a), methodOf(b)
 	ma.Range, mb.Range = hcl.Range{}, hcl.Range{}
-	return va == vb && reflect.DeepEqual(ma, mb) &&
+	return va == vb && reflect.DeepEqual(ma, mb) && reauth(a) == reauth(b) &&
+		a.DisableIdleConns == b.DisableIdleConns && a.DisableKeepAlives == b.DisableKeepAlives &&
 		a.TemplateConfig.MaxConnectionsPerHost == b.TemplateConfig.MaxConnectionsPerHost
 }
+
+func reauth(c *config.Config) bool { return c.AutoAuth != nil && c.AutoAuth.ReauthOnNewCredential }
 
 // restartStatic gives the secrets without a lease watchers with the new
 // interval. Their values stay until the new watcher has read them.

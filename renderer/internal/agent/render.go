@@ -84,7 +84,7 @@ func (a *Agent) roll(u *unit) {
 	var members []*unit
 	for _, m := range a.rolloutOf(u) {
 		switch {
-		case m.missing || m.dirty:
+		case m.missing || m.dirty || !m.quiet.until.IsZero():
 			return
 		case m.ready:
 			members = append(members, m)

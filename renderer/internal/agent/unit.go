@@ -34,6 +34,8 @@ type unit struct {
 	done    bool            // a content was put in place once
 	runs    int             // how often the template was executed: a measure
 
+	quiet quiet
+
 	retry   lease.Backoff
 	retryAt time.Time // when a failure of our own (disk, template) is tried again; zero = not
 	failed  int       // such failures in a row

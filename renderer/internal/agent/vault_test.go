@@ -112,17 +112,27 @@ const dbTemplate = `{{ with secret "database/creds/app" }}{{ .Data.username }} {
 
 func (w *world) start() {
 	w.t.Helper()
-	a, diags := New(Options{
-		Config: w.cfg, Load: w.load, Rand: func() float64 { return 0.5 },
-		Log:       slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Transport: w.vault.Transport(), Stdout: os.Stdout, Stderr: os.Stderr,
-	})
+	a, diags := New(w.options())
 	if diags.HasErrors() {
 		w.t.Fatal(diags)
 	}
 	ctx, cancel := context.WithCancel(w.t.Context())
 	w.agent, w.end, w.done = a, cancel, make(chan error, 1)
 	go func() { w.done <- a.Run(ctx) }()
+}
+
+func (w *world) options() Options {
+	return Options{
+		Config: w.cfg, Load: w.load, Rand: func() float64 { return 0.5 },
+		Log:       slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Transport: w.vault.Transport(), Stdout: os.Stdout, Stderr: os.Stderr,
+	}
+}
+
+// same is a reload of the configuration that runs already.
+func (w *world) same() (*config.Config, hcl.Diagnostics) {
+	c := *w.cfg
+	return &c, nil
 }
 
 // stop ends the agent and gives what Run returned.
@@ -158,8 +168,17 @@ func (w *world) put(path string, body map[string]any) map[string]any {
 }
 func (w *world) get(path string) map[string]any { return w.call(http.MethodGet, path, nil) }
 
+// as writes to path with a token of its own.
+func (w *world) as(token, path string) map[string]any {
+	return w.callAs(token, http.MethodPut, path, nil)
+}
+
 // call asks the Vault as root and gives the answer's data.
 func (w *world) call(method, path string, body map[string]any) map[string]any {
+	return w.callAs(w.vault.RootToken(), method, path, body)
+}
+
+func (w *world) callAs(token, method, path string, body map[string]any) map[string]any {
 	w.t.Helper()
 	var rd io.Reader
 	if body != nil {
@@ -170,7 +189,7 @@ func (w *world) call(method, path string, body map[string]any) map[string]any {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	r.Header.Set("X-Vault-Token", w.vault.RootToken())
+	r.Header.Set("X-Vault-Token", token)
 	resp, err := w.vault.Transport().RoundTrip(r)
 	if err != nil {
 		w.t.Fatal(err)

@@ -27,6 +27,7 @@ type File struct {
 	CreateDirs bool        // make missing parents, 0755 (0700 with PrivateDirs)
 
 	PrivateDirs bool
+	Backup      bool // keep what was there as Path.bak
 }
 
 // Staged is content beside its destination, ready to be renamed into place.
@@ -36,6 +37,7 @@ type Staged struct {
 	base      string
 	path      string
 	unchanged bool
+	backup    bool
 }
 
 // tempSuffix ends the name of every temporary file, so that those which a
@@ -64,7 +66,7 @@ func Stage(f File, content []byte) (*Staged, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write %s: open the directory: %w", f.Path, cause(err))
 	}
-	s := &Staged{dir: root, base: base, path: f.Path}
+	s := &Staged{dir: root, base: base, path: f.Path, backup: f.Backup}
 	if err := s.stage(f, content); err != nil {
 		s.Discard()
 		return nil, fmt.Errorf("write %s: %w", f.Path, cause(err))
@@ -155,11 +157,31 @@ func (s *Staged) Commit() (changed bool, err error) {
 	if s.unchanged {
 		return false, nil
 	}
+	if s.backup {
+		if err := s.keep(); err != nil {
+			return false, fmt.Errorf("write %s: keep the old file as %s.bak: %w", s.path, s.base, cause(err))
+		}
+	}
 	if err := s.dir.Rename(s.temp, s.base); err != nil {
 		return false, fmt.Errorf("write %s: %w", s.path, cause(err))
 	}
 	s.temp = ""
 	return true, nil
+}
+
+// keep makes the file that is there reachable as a backup, in one step.
+func (s *Staged) keep() error {
+	if _, err := s.dir.Lstat(s.base); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	link := "." + s.base + "." + randomName() + tempSuffix
+	if err := s.dir.Link(s.base, link); err != nil {
+		return err
+	}
+	err := s.dir.Rename(link, s.base+".bak")
+	// A rename of a file onto another name of itself leaves both.
+	_ = s.dir.Remove(link)
+	return err
 }
 
 // Discard removes what was staged. It is harmless after Commit.

@@ -215,3 +215,38 @@ func BenchmarkStageCommit(b *testing.B) {
 		}
 	}
 }
+
+// Backup keeps what was there under .bak, never anything on the first write,
+// and leaves nothing else behind.
+func TestBackup(t *testing.T) {
+	dir := t.TempDir()
+	f := File{Path: filepath.Join(dir, "app.ini"), Perms: 0o640, Backup: true}
+	want := func(files map[string]string) {
+		t.Helper()
+		entries, err := os.ReadDir(dir)
+		if err != nil || len(entries) != len(files) {
+			t.Errorf("%v, %v; want %v", entries, err, files)
+		}
+		for name, content := range files {
+			if got, _ := os.ReadFile(filepath.Join(dir, name)); string(got) != content {
+				t.Errorf("%s holds %q, want %q", name, got, content)
+			}
+		}
+	}
+	put(t, f, "one")
+	want(map[string]string{"app.ini": "one"})
+	put(t, f, "one")
+	want(map[string]string{"app.ini": "one"})
+	put(t, f, "two")
+	want(map[string]string{"app.ini": "two", "app.ini.bak": "one"})
+	put(t, f, "three")
+	want(map[string]string{"app.ini": "three", "app.ini.bak": "two"})
+}
+
+func TestUmask(t *testing.T) {
+	old := syscall.Umask(0o027)
+	defer syscall.Umask(old)
+	if got := Umask(); got != 0o027 {
+		t.Errorf("%v", got)
+	}
+}

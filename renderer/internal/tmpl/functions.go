@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -82,7 +83,25 @@ func (t *Template) functions() template.FuncMap {
 			out[f.name] = f.call
 		}
 	}
+	for name := range out {
+		if t.denied(name) {
+			out[name] = func(...any) (string, error) {
+				return "", fmt.Errorf("the function %s is denied by function_denylist", name)
+			}
+		}
+	}
 	return out
+}
+
+// denied says whether function_denylist names the function. A pattern that is
+// none denies nothing but its own name.
+func (t *Template) denied(name string) bool {
+	for _, pattern := range t.spec.Denylist {
+		if ok, _ := path.Match(pattern, name); ok || pattern == name {
+			return true
+		}
+	}
+	return false
 }
 
 // function is one row of the table.

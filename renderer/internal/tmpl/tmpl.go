@@ -22,6 +22,7 @@ type Spec struct {
 	Text              string
 	Left, Right       string // delimiters; "" = {{ and }}
 	ErrorOnMissingKey bool
+	Denylist          []string                    // functions that fail when called: names, or globs such as "base64*"
 	Env               func(string) (string, bool) // nil = no variable is set
 	MaxOutput         int                         // bytes; 64 MiB when 0
 }
@@ -86,7 +87,9 @@ func Parse(s Spec) (*Template, error) {
 		return nil, t.fail(err, nil)
 	}
 	t.t = parsed
-	t.calls = constantCalls(parsed)
+	if !t.denied("secret") {
+		t.calls = constantCalls(parsed)
+	}
 	return t, nil
 }
 

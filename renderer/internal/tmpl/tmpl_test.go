@@ -195,3 +195,27 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A denied function fails where it is called, and only there.
+func TestDenylist(t *testing.T) {
+	for _, c := range []struct{ deny, text, want string }{
+		{"base64*", `{{ "x" | toUpper }}`, ""},
+		{"base64*", `{{ base64Decode "eA==" }}`, "base64Decode is denied by function_denylist"},
+		{"env", `{{ if false }}{{ env "HOME" }}{{ end }}`, ""},
+		{"env", `{{ env "HOME" }}`, "the function env is denied"},
+		{"secret", `{{ secret "a/b" }}`, "the function secret is denied"},
+		{"[", `{{ env "HOME" }}`, ""},
+	} {
+		tm, err := Parse(Spec{Name: "t", Text: c.text, Denylist: []string{"nothing", c.deny}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(tm.Constant()); n > 0 {
+			t.Errorf("%s: %d secrets would be asked for", c.text, n)
+		}
+		_, err = tm.Execute(view{})
+		if (c.want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.text, err, c.want)
+		}
+	}
+}

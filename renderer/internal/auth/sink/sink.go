@@ -1,11 +1,14 @@
 // Package sink writes tokens where auto_auth's sinks want them: whole files,
-// with their final mode and owner from the first moment. When to write, and
-// trying again, is the caller's.
+// with their final mode and owner from the first moment, wrapped or encrypted
+// if so asked. A Writer tries again until the newest token is written.
 package sink
 
 import (
+	"context"
+	"fmt"
 	"io/fs"
 	"strconv"
+	"time"
 
 	"vault-renderer/renderer/internal/destination"
 	"vault-renderer/renderer/internal/vault"
@@ -16,6 +19,9 @@ type File struct {
 	Path         string
 	Mode         fs.FileMode
 	Owner, Group int // -1 = the process's
+
+	WrapTTL time.Duration // > 0: the file holds what unwraps the token, as JSON
+	DH      DH            // with a Path: the file is encrypted
 }
 
 func (f File) destination() destination.File {
@@ -32,12 +38,39 @@ func (f File) destination() destination.File {
 // Check says whether the sink can be written.
 func (f File) Check(c *destination.Checker) error { return c.Check(f.destination()) }
 
-// Write writes the token, without a trailing newline.
-func (f File) Write(t vault.Token) error {
-	s, err := destination.Stage(f.destination(), []byte(t.Reveal()))
+// write writes content, without a trailing newline.
+func (f File) write(content []byte) error {
+	s, err := destination.Stage(f.destination(), content)
 	if err != nil {
 		return err
 	}
 	_, err = s.Commit()
 	return err
+}
+
+// Wrapper keeps data under a single-use token: a *vault.Client.
+type Wrapper interface {
+	Wrap(ctx context.Context, t vault.Token, data map[string]any, ttl time.Duration) (*vault.WrapInfo, error)
+}
+
+// content is what the file gets for t: first wrapped, then encrypted.
+func (w *Writer) content(ctx context.Context, t vault.Token) ([]byte, error) {
+	out := []byte(t.Reveal())
+	if w.f.WrapTTL > 0 {
+		info, err := w.wrapper.Wrap(ctx, t, map[string]any{"token": t.Reveal()}, w.f.WrapTTL)
+		if err != nil {
+			return nil, fmt.Errorf("sink %s: %w", w.f.Path, err)
+		}
+		if out, err = info.JSON(); err != nil {
+			return nil, fmt.Errorf("sink %s: %w", w.f.Path, err)
+		}
+	}
+	if w.f.DH.Path == "" {
+		return out, nil
+	}
+	out, err := w.box.seal(w.f.DH, out)
+	if err != nil {
+		return nil, fmt.Errorf("sink %s: %w", w.f.Path, err)
+	}
+	return out, nil
 }
