@@ -1,16 +1,9 @@
-// Package method has the ways to log in that need nothing but Vault and files:
-// approle, and more. Each is a type with a Login, which is one try: it reads
-// its credentials again every time. When to log in is the Keeper's business.
 package method
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
-	"strings"
 
 	"vault-renderer/renderer/internal/vault"
 )
@@ -27,121 +20,115 @@ type AppRole struct {
 
 	roleID   cached
 	secretID cached
+	spent    spent
 }
 
-// cached is a file's content and what it was when the file was last there.
-type cached struct{ value string }
-
-// load reads path; a file that is missing or empty gives what was read before.
-func (c *cached) load(path, what string) error {
-	raw, err := os.ReadFile(path)
-	v := strings.TrimSpace(string(raw))
-	switch {
-	case err == nil && v != "":
-		c.value = v
-	case c.value != "":
-		return nil
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s file %s does not exist", what, path)
-	case err != nil:
-		return fmt.Errorf("%s file: %w", what, err)
-	default:
-		return fmt.Errorf("%s file %s is empty", what, path)
-	}
-	return nil
+// spent is the last wrapping token that is of no use any more. Vault is not
+// asked about it again.
+type spent struct {
+	token string
+	why   error // nil: it gave the SecretID that is in use
 }
 
-// Login implements Method. The SecretID's file is removed (if so configured)
-// when Vault has answered: while Vault is away it stays, so that a restart
-// does not lose it.
+// Login implements Method.
 func (m *AppRole) Login(ctx context.Context) (*vault.Auth, error) {
-	if err := m.roleID.load(m.RoleIDFilePath, "role_id"); err != nil {
+	roleID, err := m.roleID.load(file{path: m.RoleIDFilePath, what: "role_id", log: m.Log})
+	if err != nil {
 		return nil, err
 	}
-	body := map[string]any{"role_id": m.roleID.value}
-	if m.SecretIDFilePath != "" {
-		if err := m.loadSecretID(ctx); err != nil {
-			return nil, err
-		}
-		body["secret_id"] = m.secretID.value
+	body := map[string]any{"role_id": roleID}
+	if m.SecretIDFilePath == "" {
+		return m.Client.Login(ctx, m.MountPath+"/login", body)
 	}
+	secretID, err := m.loadSecretID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	body["secret_id"] = secretID
 	a, err := m.Client.Login(ctx, m.MountPath+"/login", body)
-	if err == nil || answered(err) {
-		m.removeSecretID(m.secretID.value)
+	switch {
+	case !m.wrapped():
+		err = m.file().used(secretID, removal{on: m.RemoveSecretIDFileAfterRead}, err)
+	case err != nil && answered(err):
+		err = fmt.Errorf("%w; the SecretID came out of a wrapping token, which is used up: put a new one into %s", err, m.SecretIDFilePath)
 	}
 	return a, err
 }
 
-// answered says whether Vault has judged the credentials.
-func answered(err error) bool {
-	switch vault.ClassOf(err) {
-	case vault.Transient, vault.Sealed:
-		return false
+func (m *AppRole) wrapped() bool { return m.SecretIDResponseWrappingPath != "" }
+
+// file is where the SecretID lies, or the token that wraps it.
+func (m *AppRole) file() file {
+	f := file{path: m.SecretIDFilePath, what: "secret_id", log: m.Log}
+	if m.wrapped() {
+		f.what = "wrapped secret_id"
 	}
-	return true
+	return f
 }
 
-func (m *AppRole) loadSecretID(ctx context.Context) error {
-	if m.SecretIDResponseWrappingPath == "" {
-		return m.secretID.load(m.SecretIDFilePath, "secret_id")
+func (m *AppRole) loadSecretID(ctx context.Context) (string, error) {
+	if !m.wrapped() {
+		return m.secretID.load(m.file())
 	}
-	raw, err := os.ReadFile(m.SecretIDFilePath)
-	wrapping := strings.TrimSpace(string(raw))
-	switch {
-	case err == nil && wrapping != "":
-		return m.unwrap(ctx, wrapping)
-	case m.secretID.value != "":
-		return nil
+	wrapping, err := m.file().read()
+	if err == nil && wrapping != m.spent.token {
+		if err := m.unwrap(ctx, wrapping); err != nil {
+			return "", err
+		}
+	}
+	switch id := m.secretID.get(); {
+	case id != "":
+		return id, nil
 	case err != nil:
-		return fmt.Errorf("wrapped secret_id file: %w", err)
+		return "", err
 	}
-	return fmt.Errorf("wrapped secret_id file %s is empty", m.SecretIDFilePath)
+	return "", m.spent.why
 }
 
 // unwrap takes the SecretID out of a wrapping token, but only when the token
 // was made where the configuration says: another path means that somebody put
-// a token of his own there.
+// a token of his own there. Its errors leave the token as it is; one that is
+// of no use is spent.
 func (m *AppRole) unwrap(ctx context.Context, wrapping string) error {
 	t := vault.NewToken(wrapping)
 	path, err := m.Client.WrapLookup(ctx, t)
-	if err != nil {
-		if answered(err) && m.secretID.value == "" {
-			return fmt.Errorf("the wrapping token in %s is not (or no longer) valid: somebody else may have used it: %w", m.SecretIDFilePath, err)
-		}
-		if answered(err) {
-			return nil // spent by ourselves; the SecretID is in memory
-		}
+	switch {
+	case vault.ClassOf(err) == vault.Invalid:
+		m.useless(wrapping, fmt.Errorf("the wrapping token in %s has expired, was used up or never was one (if nobody should have used it, somebody else has the SecretID): put a new one there: %w", m.SecretIDFilePath, err))
+		return nil
+	case err != nil:
 		return err
-	}
-	if path != m.SecretIDResponseWrappingPath {
+	case path != m.SecretIDResponseWrappingPath:
 		m.Log.Error("security: the wrapping token was made at another path than expected; it was not used",
 			"file", m.SecretIDFilePath, "path", path, "expected", m.SecretIDResponseWrappingPath)
 		return fmt.Errorf("the wrapping token in %s was made at %q, expected %q", m.SecretIDFilePath, path, m.SecretIDResponseWrappingPath)
 	}
 	data, err := m.Client.Unwrap(ctx, t)
-	if err != nil {
+	switch {
+	case err != nil && !answered(err):
 		return err
+	case err != nil:
+		m.useless(wrapping, fmt.Errorf("the wrapping token in %s: put a new one there: %w", m.SecretIDFilePath, err))
+		return nil
 	}
 	id, _ := data.Unwrap()["secret_id"].(string)
 	if id == "" {
-		return fmt.Errorf("the wrapping token in %s held no secret_id", m.SecretIDFilePath)
+		m.useless(wrapping, fmt.Errorf("the wrapping token in %s held no secret_id: put a new one there", m.SecretIDFilePath))
+		return nil
 	}
-	m.secretID.value = id
-	m.removeSecretID(wrapping) // used up: nobody can do anything with it
+	m.secretID.set(id)
+	m.spent = spent{token: wrapping}
+	if m.RemoveSecretIDFileAfterRead {
+		m.file().remove(wrapping, false) // used up: nobody can do anything with it
+	}
 	return nil
 }
 
-// removeSecretID removes the file if it still holds what was used: a new one
-// may have been delivered in the meantime.
-func (m *AppRole) removeSecretID(used string) {
-	if !m.RemoveSecretIDFileAfterRead || m.SecretIDFilePath == "" {
-		return
-	}
-	raw, err := os.ReadFile(m.SecretIDFilePath)
-	if err != nil || strings.TrimSpace(string(raw)) != used {
-		return
-	}
-	if err := os.Remove(m.SecretIDFilePath); err != nil {
-		m.Log.Warn("the secret_id file could not be removed", "file", m.SecretIDFilePath, "error", err)
+// useless remembers a wrapping token that gave nothing. A SecretID from before
+// stays in use.
+func (m *AppRole) useless(wrapping string, why error) {
+	m.spent = spent{wrapping, why}
+	if m.secretID.get() != "" {
+		m.Log.Warn("the SecretID of before is used again", "error", why)
 	}
 }
