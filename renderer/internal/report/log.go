@@ -5,43 +5,101 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
-	"time"
 )
 
 // LevelTrace is Vault's trace level: below slog's debug.
 const LevelTrace = slog.LevelDebug - 4
 
-// NewLogHandler gives a handler that writes lines of the form of Vault's own
-// tools: format "json" has one object a line (@level, @message, @timestamp,
-// then the keys), everything else is
-// `2006-01-02T15:04:05.000Z [INFO]  vault-renderer: message: key=value`.
+// rootModule is the module of lines without a name, and the first part of all
+// the others.
+const rootModule = "agent"
+
+// moduleKey is the attribute that both formats print as the module. Other
+// handlers, such as those of tests, show it like any attribute.
+const moduleKey = "module"
+
+// NewLogHandler gives a handler that writes lines of Vault Agent's form: format
+// "json" has one object a line (@level, @message, @module, @timestamp, then the
+// keys), everything else is
+// `2006-01-02T15:04:05.000Z [INFO]  agent.auth.handler: message: key=value`.
 func NewLogHandler(w io.Writer, format string, level slog.Leveler) slog.Handler {
+	h := &logHandler{w: w, mu: &sync.Mutex{}, level: level, module: rootModule, line: plainLine}
 	if strings.EqualFold(format, "json") {
-		return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: vaultKeys})
+		h.line = jsonLine
 	}
-	return &lineHandler{w: w, mu: &sync.Mutex{}, level: level}
+	return h
 }
 
-func vaultKeys(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) > 0 {
-		return a
+// Named gives a logger whose lines say which part of the program speaks:
+// Named(log, "auth.handler") prints `agent.auth.handler:`. Names do not add up:
+// the last one counts.
+func Named(log *slog.Logger, module string) *slog.Logger {
+	return log.With(moduleKey, module)
+}
+
+// logHandler collects what a line says; line lays it out.
+type logHandler struct {
+	w      io.Writer
+	mu     *sync.Mutex
+	level  slog.Leveler
+	module string
+	attrs  []slog.Attr
+	group  string // before every key, with its dot
+	line   func(r slog.Record, module string, attrs []slog.Attr) []byte
+}
+
+func (h *logHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level.Level() }
+
+func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
+	c := *h
+	c.attrs = slices.Clip(h.attrs)
+	r.Attrs(func(a slog.Attr) bool {
+		c.add(h.group, a)
+		return true
+	})
+	line := c.line(r, c.module, c.attrs)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, err := h.w.Write(line)
+	return err
+}
+
+func (h *logHandler) WithAttrs(as []slog.Attr) slog.Handler {
+	c := *h
+	c.attrs = slices.Clip(h.attrs)
+	for _, a := range as {
+		c.add(h.group, a)
 	}
-	switch a.Key {
-	case slog.TimeKey:
-		return slog.String("@timestamp", a.Value.Time().UTC().Format("2006-01-02T15:04:05.000000Z"))
-	case slog.LevelKey:
-		l, _ := a.Value.Any().(slog.Level)
-		return slog.String("@level", strings.ToLower(levelName(l)))
-	case slog.MessageKey:
-		return slog.Attr{Key: "@message", Value: a.Value}
+	return &c
+}
+
+func (h *logHandler) WithGroup(name string) slog.Handler {
+	c := *h
+	if name != "" {
+		c.group += name + "."
 	}
-	if d, ok := a.Value.Any().(time.Duration); ok {
-		return slog.String(a.Key, d.String())
+	return &c
+}
+
+// add resolves an attribute; those of a group become keys of their own.
+func (h *logHandler) add(group string, a slog.Attr) {
+	v := a.Value.Resolve()
+	switch {
+	case v.Kind() == slog.KindGroup:
+		if a.Key != "" {
+			group += a.Key + "."
+		}
+		for _, inner := range v.Group() {
+			h.add(group, inner)
+		}
+	case group+a.Key == moduleKey:
+		h.module = rootModule + "." + v.String()
+	case !a.Equal(slog.Attr{}):
+		h.attrs = append(h.attrs, slog.Attr{Key: group + a.Key, Value: v})
 	}
-	return a
 }
 
 func levelName(l slog.Level) string {
@@ -58,51 +116,18 @@ func levelName(l slog.Level) string {
 	return "ERROR"
 }
 
-type lineHandler struct {
-	w     io.Writer
-	mu    *sync.Mutex
-	level slog.Leveler
-	attrs string
-}
+// Tee writes to all of ws, whatever becomes of the others: a log file on a full
+// disk does not silence standard error, nor the other way round.
+func Tee(ws ...io.Writer) io.Writer { return tee(ws) }
 
-func (h *lineHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level.Level() }
+type tee []io.Writer
 
-func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %-7s vault-renderer: %s", r.Time.UTC().Format("2006-01-02T15:04:05.000Z"), "["+levelName(r.Level)+"]", oneLine(r.Message))
-	attrs := h.attrs
-	r.Attrs(func(a slog.Attr) bool {
-		attrs += format(a)
-		return true
-	})
-	if attrs != "" {
-		b.WriteString(":" + attrs)
+func (t tee) Write(p []byte) (int, error) {
+	var first error
+	for _, w := range t {
+		if _, err := w.Write(p); err != nil && first == nil {
+			first = fmt.Errorf("write the log: %w", err)
+		}
 	}
-	b.WriteByte('\n')
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	_, err := io.WriteString(h.w, b.String())
-	return err
+	return len(p), first
 }
-
-func (h *lineHandler) WithAttrs(as []slog.Attr) slog.Handler {
-	c := *h
-	for _, a := range as {
-		c.attrs += format(a)
-	}
-	return &c
-}
-
-// WithGroup implements slog.Handler; groups are not used here.
-func (h *lineHandler) WithGroup(string) slog.Handler { return h }
-
-func format(a slog.Attr) string {
-	v := a.Value.Resolve().String()
-	if v == "" || strings.ContainsAny(v, " \t\n\"=") {
-		v = strconv.Quote(v)
-	}
-	return " " + a.Key + "=" + v
-}
-
-// oneLine keeps a message on one line: a log line is one event.
-func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " | ") }
