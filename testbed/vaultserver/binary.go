@@ -3,7 +3,8 @@
 // storage in a private directory, and initialises and unseals it.
 //
 // It configures nothing inside Vault (package bootstrap does) and it is not
-// meant for production: one unseal key, no TLS, keys in a file.
+// meant for production: one unseal key, TLS only beside plain HTTP, keys in a
+// file.
 package vaultserver
 
 import (

@@ -30,6 +30,10 @@ type Options struct {
 	MaxTTL       time.Duration // max_lease_ttl; 0 = 720h
 	LogLevel     string        // default "warn"
 	StartTimeout time.Duration // 0 = one minute
+
+	// TLSCert and TLSKey, both paths, add a listener with TLS: see TLSAddr. It
+	// asks clients for a certificate and takes those without one too.
+	TLSCert, TLSKey string
 }
 
 // Server is a running (or killed) Vault server. Its methods must not be called
@@ -38,6 +42,7 @@ type Server struct {
 	o           Options
 	port        int
 	clusterPort int
+	tlsPort     int
 	keys        keys
 
 	mu   sync.Mutex
@@ -69,7 +74,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 			s.closeLog()
 			return nil, fmt.Errorf("vault server: %w", err)
 		}
-		s.port, s.clusterPort = 0, 0
+		s.port, s.clusterPort, s.tlsPort = 0, 0, 0
 	}
 }
 
@@ -109,14 +114,12 @@ func orDefault(d, def time.Duration) time.Duration {
 }
 
 func (s *Server) tryStart(ctx context.Context) error {
-	var err error
-	if s.port == 0 {
-		if s.port, err = freePort(); err != nil {
-			return err
+	for _, p := range []*int{&s.port, &s.clusterPort, &s.tlsPort} {
+		if *p != 0 {
+			continue
 		}
-	}
-	if s.clusterPort == 0 {
-		if s.clusterPort, err = freePort(); err != nil {
+		var err error
+		if *p, err = freePort(); err != nil {
 			return err
 		}
 	}
@@ -158,11 +161,21 @@ max_lease_ttl     = %[5]q
 log_level         = %[6]q
 `
 
+const tlsText = `listener "tcp" {
+  address       = "127.0.0.1:%d"
+  tls_cert_file = %q
+  tls_key_file  = %q
+}
+`
+
 // launch starts the process and waits until its API answers.
 func (s *Server) launch(ctx context.Context) error {
 	conf := filepath.Join(s.o.Dir, "config.hcl")
 	text := fmt.Sprintf(configText, filepath.Join(s.o.Dir, "data"), s.port, s.clusterPort,
 		s.o.DefaultTTL.String(), s.o.MaxTTL.String(), s.o.LogLevel)
+	if s.o.TLSCert != "" {
+		text += fmt.Sprintf(tlsText, s.tlsPort, s.o.TLSCert, s.o.TLSKey)
+	}
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return err
 	}
@@ -258,6 +271,9 @@ func (s *Server) ensureInit(ctx context.Context) error {
 
 // Addr is the server's URL, http://127.0.0.1:port.
 func (s *Server) Addr() string { return fmt.Sprintf("http://127.0.0.1:%d", s.port) }
+
+// TLSAddr is the URL of the listener with TLS, if Options asked for one.
+func (s *Server) TLSAddr() string { return fmt.Sprintf("https://127.0.0.1:%d", s.tlsPort) }
 
 // RootToken is the token made at initialisation.
 func (s *Server) RootToken() string { return s.keys.RootToken }

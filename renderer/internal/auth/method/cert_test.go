@@ -1,16 +1,8 @@
 package method_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"log"
-	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -21,59 +13,23 @@ import (
 
 	"vault-renderer/renderer/internal/auth/method"
 	"vault-renderer/renderer/internal/vault"
+	"vault-renderer/testbed/pki"
 )
 
-// authority makes certificates.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pem  string
-}
-
-// issue gives a certificate and its key, signed by a (by itself when a is nil).
-func (a *authority) issue(t *testing.T, name string) (certPEM, keyPEM string, made *authority) {
+// authority makes an authority.
+func authority(t *testing.T) *pki.Authority {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ca, err := pki.New("ca")
 	if err != nil {
 		t.Fatal(err)
 	}
-	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Fake time begins in 2000.
-	c := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	parent, signer := c, key
-	if a == nil {
-		c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign
-	} else {
-		parent, signer = a.cert, a.key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	raw, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certPEM = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	keyPEM = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}))
-	return certPEM, keyPEM, &authority{cert: c, key: key, pem: certPEM}
+	return ca
 }
 
 // shop is a Vault with TLS that notes who comes.
 type shop struct {
 	*fake
-	ca   *authority
+	ca   *pki.Authority
 	addr string
 
 	mu    sync.Mutex
@@ -83,8 +39,8 @@ type shop struct {
 func newShop(t *testing.T) *shop {
 	t.Helper()
 	s := &shop{fake: newFake(t)}
-	_, _, s.ca = (*authority)(nil).issue(t, "ca")
-	cert, key, _ := s.ca.issue(t, "vault")
+	s.ca = authority(t)
+	cert, key := s.issue("vault")
 	pair, err := tls.X509KeyPair([]byte(cert), []byte(key))
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +51,7 @@ func newShop(t *testing.T) *shop {
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	s.addr = srv.URL
-	s.write("ca.pem", s.ca.pem)
+	s.write("ca.pem", s.ca.Cert)
 	return s
 }
 
@@ -117,10 +73,19 @@ func (s *shop) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(granted))
 }
 
+func (s *shop) issue(name string) (cert, key string) {
+	s.t.Helper()
+	cert, key, err := s.ca.Issue(name)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return cert, key
+}
+
 // pair writes a certificate for name.
 func (s *shop) pair(name string) {
 	s.t.Helper()
-	cert, key, _ := s.ca.issue(s.t, name)
+	cert, key := s.issue(name)
 	s.write("cert.pem", cert)
 	s.write("key.pem", key)
 }
@@ -210,7 +175,7 @@ func TestCertBadFiles(t *testing.T) {
 	s.pair("one")
 	s.write("ca.pem", "canary-no-ca")
 	s.fails(m, false, "files of the cert method")
-	s.write("ca.pem", s.ca.pem)
+	s.write("ca.pem", s.ca.Cert)
 	s.comes(m, "one")
 }
 
@@ -224,8 +189,8 @@ func TestCertRefused(t *testing.T) {
 func TestCertWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &shop{fake: newFake(t)}
-		_, _, s.ca = (*authority)(nil).issue(t, "ca")
-		s.write("ca.pem", s.ca.pem)
+		s.ca = authority(t)
+		s.write("ca.pem", s.ca.Cert)
 		s.pair("one")
 		m := s.method(s.fake.client)
 		m.Reload, m.ReloadPeriod = true, 10*time.Second
@@ -237,7 +202,7 @@ func TestCertWatch(t *testing.T) {
 				}
 			}
 			want("nothing happened", 0)
-			cert, key, _ := s.ca.issue(t, "two")
+			cert, key := s.issue("two")
 			s.write("cert.pem", cert)
 			want("half a pair", 0)
 			s.write("key.pem", key)
@@ -247,7 +212,7 @@ func TestCertWatch(t *testing.T) {
 				t.Fatal(err)
 			}
 			want("used now", 0)
-			s.write("ca.pem", s.ca.pem+s.ca.pem)
+			s.write("ca.pem", s.ca.Cert+s.ca.Cert)
 			want("another authority", 1)
 			if err := os.Remove(s.path("ca.pem")); err != nil {
 				t.Fatal(err)
@@ -266,8 +231,8 @@ func TestCertWatchNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &shop{fake: newFake(t)}
-				_, _, s.ca = (*authority)(nil).issue(t, "ca")
-				s.write("ca.pem", s.ca.pem)
+				s.ca = authority(t)
+				s.write("ca.pem", s.ca.Cert)
 				s.pair("one")
 				m := s.method(s.fake.client)
 				m.Reload, m.ReloadPeriod = true, time.Second
