@@ -14,6 +14,7 @@ type sandbox struct {
 	w     *world
 	dir   string
 	names map[string]string // placeholder -> value
+	made  map[string]string // what Vault made for this sandbox -> its name
 }
 
 // newSandbox makes the directory with the case's files.
@@ -29,7 +30,7 @@ func newSandbox(w *world, c *testCase, program string) (*sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sandbox{w: w, dir: dir, names: map[string]string{
+	s := &sandbox{w: w, dir: dir, made: map[string]string{}, names: map[string]string{
 		"DIR":  dir,
 		"KV":   "secret/" + c.name + "-" + program,
 		"PORT": strconv.Itoa(port),
@@ -75,6 +76,9 @@ func (s *sandbox) expandAll(words []string) []string {
 func (s *sandbox) reduce(text string) string {
 	for _, name := range []string{"DIR", "KV", "PORT"} {
 		text = strings.ReplaceAll(text, s.names[name], "${"+name+"}")
+	}
+	for made, name := range s.made {
+		text = strings.ReplaceAll(text, made, "(made for "+name+")")
 	}
 	return text
 }
@@ -144,6 +148,9 @@ func (s *sandbox) fillCredential(words []string) error {
 	}
 	if err != nil {
 		return err
+	}
+	if words[0] != "role-id" {
+		s.made[content] = words[1]
 	}
 	return s.write(words[1], content)
 }

@@ -146,6 +146,7 @@ func (w *world) setNames(tlsPort int) {
 	}
 	w.names = map[string]string{
 		"VAULT_ADDR": w.server.Addr(),
+		"VAULT_HOST": strings.TrimPrefix(w.server.Addr(), "http://"),
 		"VAULT_TLS":  "https://127.0.0.1:" + strconv.Itoa(tlsPort),
 		"DEAD_ADDR":  "http://127.0.0.1:1",
 		"PKI":        w.pki.dir,
