@@ -20,6 +20,7 @@ import (
 	"vault-renderer/renderer/internal/auth/sink"
 	"vault-renderer/renderer/internal/config"
 	"vault-renderer/renderer/internal/lease"
+	"vault-renderer/renderer/internal/report"
 	"vault-renderer/renderer/internal/rollout"
 	"vault-renderer/renderer/internal/vault"
 	"vault-renderer/renderer/internal/watch"
@@ -106,7 +107,15 @@ func New(o Options) (*Agent, hcl.Diagnostics) {
 }
 
 // log is the log of one part of the agent.
-func (a *Agent) log(module string) *slog.Logger { return a.o.Log.With("module", module) }
+func (a *Agent) log(module string) *slog.Logger { return report.Named(a.o.Log, module) }
+
+// Validate says what New would find wrong with a configuration, also with one
+// that could not be read completely.
+func Validate(cfg *config.Config) hcl.Diagnostics {
+	a := &Agent{o: Options{Config: cfg, Log: slog.New(slog.DiscardHandler)}}
+	_, diags := a.build(cfg)
+	return diags
+}
 
 // Reload asks for the configuration to be read again. It does not block.
 func (a *Agent) Reload() {
@@ -168,7 +177,7 @@ func (a *Agent) startKeeper() {
 	m := a.plan.cfg.AutoAuth.Method
 	k := auth.New(auth.Options{
 		Client: a.plan.client, Method: a.plan.method, MinBackoff: m.MinBackoff, MaxBackoff: m.MaxBackoff,
-		ExitOnErr: m.ExitOnErr, Reauth: a.plan.cfg.AutoAuth.ReauthOnNewCredential, Policy: a.policy, Log: a.o.Log,
+		ExitOnErr: m.ExitOnErr, Reauth: a.plan.cfg.AutoAuth.ReauthOnNewCredential, Policy: a.policy, Log: a.log("auth.handler"),
 		Number: func() uint64 { return a.session.Add(1) },
 	})
 	ctx, cancel := context.WithCancel(a.ctx)

@@ -113,7 +113,7 @@ func (a *Agent) watch(r vault.Request, u *unit) {
 		Request: r, Sessions: &a.sessions, Policy: a.policy,
 		StaticInterval: a.plan.cfg.TemplateConfig.StaticSecretRenderInterval,
 		MaxBackoff:     min(m.MaxBackoff, 30*time.Second),
-		TokenRefused:   func() { a.keeper.Load().Check() }, Log: a.o.Log,
+		TokenRefused:   func() { a.keeper.Load().Check() }, Log: a.log("template.server"),
 	})
 	a.spawn(ctx, func(ctx context.Context) error { return w.Run(ctx, a.updates) })
 }
@@ -147,7 +147,7 @@ func (a *Agent) onAuth(e authEvent) error {
 	if e.Token.Empty() {
 		return nil // the token that is in use already
 	}
-	a.o.Log.Info("logged in", "method", methodOf(a.plan.cfg).Type, "session", e.number())
+	a.log("auth.handler").Info("logged in", "method", methodOf(a.plan.cfg).Type, "session", e.number())
 	for id, stop := range a.stopKeepers {
 		if id < e.keeper {
 			stop()
@@ -175,7 +175,7 @@ func (a *Agent) onLoginError(e authEvent) {
 		if fromVault(e.Err) {
 			a.loginTries++
 		}
-		a.o.Log.Error("login failed; trying again", "error", e.Err, "next_try_in", e.Next.Round(time.Millisecond))
+		a.log("auth.handler").Error("login failed; trying again", "error", e.Err, "next_try_in", e.Next.Round(time.Millisecond))
 	}
 }
 
@@ -191,7 +191,7 @@ func (a *Agent) onUpdate(u watch.Update) {
 	}
 	a.back()
 	if e.err != nil && e.logged != "" {
-		a.o.Log.Info("the secret can be read again", "secret", u.Request.String())
+		a.log("template.server").Info("the secret can be read again", "secret", u.Request.String())
 	}
 	was := e.err
 	e.err, e.logged = nil, ""
@@ -208,7 +208,7 @@ func (a *Agent) onUpdate(u watch.Update) {
 	e.secret = u.Secret
 	a.changed(e, old)
 	if u.Secret.Lease.Leased() {
-		a.o.Log.Info("secret leased", "secret", u.Request.String(), "ttl", u.Secret.Lease.TTL, "renewable", u.Secret.Lease.Renewable)
+		a.log("template.server").Info("secret leased", "secret", u.Request.String(), "ttl", u.Secret.Lease.TTL, "renewable", u.Secret.Lease.Renewable)
 	}
 }
 
@@ -221,7 +221,7 @@ func (a *Agent) onFetchError(u watch.Update, e *entry) {
 	default:
 		if text := u.Err.Error(); e.secret != nil && text != e.logged {
 			e.logged = text
-			a.o.Log.Error("the secret can't be read any more; the last good value stays in use", "secret", u.Request.String(), "error", u.Err)
+			a.log("template.server").Error("the secret can't be read any more; the last good value stays in use", "secret", u.Request.String(), "error", u.Err)
 		}
 	}
 	if e.secret == nil && first {
@@ -376,7 +376,7 @@ func (a *Agent) onTold(t rollout.Told) {
 	}
 	n.told, n.err = t.Change, t.Err
 	if t.Err == nil {
-		a.o.Log.Info("application told", "hook", n.Hook().String())
+		a.log("template.server").Info("application told", "hook", n.Hook().String())
 		n.logged = ""
 		return
 	}
@@ -384,7 +384,7 @@ func (a *Agent) onTold(t rollout.Told) {
 	if text := t.Err.Error(); text != n.logged {
 		n.logged, level = text, slog.LevelError
 	}
-	a.o.Log.Log(context.Background(), level, "hook failed; the new files stay, trying again", "error", t.Err, "next_try_in", t.Next.Round(time.Millisecond))
+	a.log("template.server").Log(context.Background(), level, "hook failed; the new files stay, trying again", "error", t.Err, "next_try_in", t.Next.Round(time.Millisecond))
 }
 
 // hooksIdle says whether nothing is left to be told, and the first failure.

@@ -9,7 +9,6 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"vault-renderer/renderer/internal/auth"
-	"vault-renderer/renderer/internal/auth/method"
 	"vault-renderer/renderer/internal/auth/sink"
 	"vault-renderer/renderer/internal/config"
 	"vault-renderer/renderer/internal/destination"
@@ -108,15 +107,6 @@ func methodOf(cfg *config.Config) config.Method {
 	return cfg.AutoAuth.Method
 }
 
-func (a *Agent) login(client *vault.Client, m config.Method) auth.Method {
-	r := m.AppRole
-	return &method.AppRole{
-		Client: client, MountPath: m.MountPath, RoleIDFilePath: r.RoleIDFilePath, SecretIDFilePath: r.SecretIDFilePath,
-		RemoveSecretIDFileAfterRead:  r.RemoveSecretIDFileAfterRead,
-		SecretIDResponseWrappingPath: r.SecretIDResponseWrappingPath, Log: a.o.Log,
-	}
-}
-
 func (a *Agent) buildUnit(cfg *config.Config, t config.Template, env func(string) (string, bool), check *destination.Checker) (*unit, hcl.Diagnostics) {
 	var diags hcl.Diagnostics
 	u := newUnit(t, a.o.Rand)
@@ -132,7 +122,7 @@ func (a *Agent) buildUnit(cfg *config.Config, t config.Template, env func(string
 	if t.Source != "" {
 		raw, err := os.ReadFile(t.Source)
 		if err != nil {
-			return u, diags.Append(problem("Template can't be read", err, t.Range))
+			return u, diags.Append(problem("Template can't be read", err, t.SourceRange))
 		}
 		u.text = string(raw)
 	}

@@ -74,7 +74,7 @@ func (a *Agent) logFailure(u *unit) {
 		what = "the last good file stays"
 	}
 	args = append(args, "destination", u.cfg.Destination)
-	a.o.Log.Error("template failed; "+what, args...)
+	a.log("template.server").Error("template failed; "+what, args...)
 }
 
 // roll commits the rollout that u belongs to, unless a member is still waiting
@@ -137,10 +137,10 @@ func (a *Agent) committed(members []*unit, changed []bool) {
 		m.ready, m.done, m.content = false, true, nil
 		m.heal()
 		if !changed[i] {
-			a.o.Log.Debug("unchanged", "template", m.cfg.Name, "destination", m.cfg.Destination)
+			a.log("template.server").Debug("unchanged", "template", m.cfg.Name, "destination", m.cfg.Destination)
 			continue
 		}
-		a.o.Log.Info("rendered", "template", m.cfg.Name, "destination", m.cfg.Destination, "generation", a.change)
+		a.log("template.server").Info("rendered", "template", m.cfg.Name, "destination", m.cfg.Destination, "generation", a.change)
 		for _, h := range m.hooks {
 			a.notifier(h).want = true
 		}
