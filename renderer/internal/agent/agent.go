@@ -22,6 +22,7 @@ import (
 	"vault-renderer/renderer/internal/lease"
 	"vault-renderer/renderer/internal/report"
 	"vault-renderer/renderer/internal/rollout"
+	"vault-renderer/renderer/internal/telemetry"
 	"vault-renderer/renderer/internal/vault"
 	"vault-renderer/renderer/internal/watch"
 )
@@ -37,6 +38,7 @@ type Options struct {
 	Log      *slog.Logger
 	SetLevel func(slog.Level) // a reload's log_level; nil = ignored
 	Version  string
+	Metrics  *telemetry.Metrics // nil = nothing is counted
 	Rand     func() float64 // [0,1)
 	Stdout   *os.File       // of hooks
 	Stderr   *os.File

@@ -143,6 +143,8 @@ func (a *Agent) onAuth(e authEvent) error {
 		return nil
 	}
 	a.loginTries = 0
+	a.o.Metrics.AuthSuccess()
+	a.o.Metrics.Authenticated(true)
 	a.back()
 	if e.Token.Empty() {
 		return nil // the token that is in use already
@@ -167,6 +169,8 @@ func (a *Agent) onAuth(e authEvent) error {
 }
 
 func (a *Agent) onLoginError(e authEvent) {
+	a.o.Metrics.AuthFailure()
+	a.o.Metrics.Authenticated(false)
 	switch c := vault.ClassOf(e.Err); {
 	case fromVault(e.Err) && (c == vault.Transient || c == vault.Sealed):
 		a.loginTries = 0
@@ -186,9 +190,11 @@ func (a *Agent) onUpdate(u watch.Update) {
 	}
 	e.tries = u.Tries
 	if u.Err != nil {
+		a.o.Metrics.SecretFailed()
 		a.onFetchError(u, e)
 		return
 	}
+	a.o.Metrics.SecretFetched()
 	a.back()
 	if e.err != nil && e.logged != "" {
 		a.log("template.server").Info("the secret can be read again", "secret", u.Request.String())
@@ -376,10 +382,12 @@ func (a *Agent) onTold(t rollout.Told) {
 	}
 	n.told, n.err = t.Change, t.Err
 	if t.Err == nil {
+		a.o.Metrics.HookSucceeded()
 		a.log("template.server").Info("application told", "hook", n.Hook().String())
 		n.logged = ""
 		return
 	}
+	a.o.Metrics.HookFailed()
 	level := slog.LevelDebug
 	if text := t.Err.Error(); text != n.logged {
 		n.logged, level = text, slog.LevelError

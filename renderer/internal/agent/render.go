@@ -51,6 +51,9 @@ func (a *Agent) execute(u *unit) {
 		a.unwatch(u, u.uses)
 	}
 	a.retryAt = sooner(a.retryAt, u.retryAt)
+	if u.err != nil {
+		a.o.Metrics.TemplateFailed()
+	}
 	a.logFailure(u)
 }
 
@@ -140,6 +143,7 @@ func (a *Agent) committed(members []*unit, changed []bool) {
 			a.log("template.server").Debug("unchanged", "template", m.cfg.Name, "destination", m.cfg.Destination)
 			continue
 		}
+		a.o.Metrics.TemplateRendered()
 		a.log("template.server").Info("rendered", "template", m.cfg.Name, "destination", m.cfg.Destination, "generation", a.change)
 		for _, h := range m.hooks {
 			a.notifier(h).want = true
