@@ -222,7 +222,7 @@ func TestRefused(t *testing.T) {
 			f.fails(m, true, d.path, "invalid credentials")
 			return
 		}
-		f.fails(m, true, d.path, "invalid credentials", "put a new "+d.what+" into "+f.path("cred"))
+		f.fails(m, true, d.path, "invalid credentials", "if the "+d.what+" is wrong, put a new one into "+f.path("cred"))
 		_, err := m.Login(t.Context())
 		if vault.ClassOf(err) != vault.Invalid {
 			t.Errorf("class %v", vault.ClassOf(err))

@@ -60,7 +60,7 @@ func (f file) used(value string, r removal, err error) error {
 		f.remove(value, r.followSymlinks)
 	}
 	if err != nil && !f.there() {
-		return fmt.Errorf("%w; put a new %s into %s", err, f.what, f.path)
+		return fmt.Errorf("%w; if the %s is wrong, put a new one into %s", err, f.what, f.path)
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package method_test
 import (
 	"context"
 	"os"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,17 +32,17 @@ func watching(t *testing.T, m loginer, f func(after func(d time.Duration) int)) 
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	told := 0
+	var told atomic.Int64
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		m.(auth.Watcher).Watch(ctx, func() { told++ })
+		m.(auth.Watcher).Watch(ctx, func() { told.Add(1) })
 	}()
 	f(func(d time.Duration) int {
-		before := told
+		before := told.Load()
 		time.Sleep(d)
 		synctest.Wait()
-		return told - before
+		return int(told.Load() - before)
 	})
 	cancel()
 	<-done
