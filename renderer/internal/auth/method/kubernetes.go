@@ -28,5 +28,9 @@ func (m *Kubernetes) Login(ctx context.Context) (*vault.Auth, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.Client.Login(ctx, m.MountPath+"/login", map[string]any{"role": m.Role, "jwt": jwt})
+	a, err := m.Client.Login(ctx, m.MountPath+"/login", map[string]any{"role": m.Role, "jwt": jwt})
+	if vault.ClassOf(err) == vault.Denied {
+		return nil, fmt.Errorf("%w; role %q: Vault's own log has the reason (its token review, or an account that the role does not name)", err, m.Role)
+	}
+	return a, err
 }

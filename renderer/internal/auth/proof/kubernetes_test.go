@@ -133,7 +133,7 @@ func (s *suite) kubernetes(t *testing.T) {
 	write(t, dir, "token", keys.jwt(t, projected("web", "uid-1", "other")))
 	s.refused(t, m, "auth/kubernetes/login", "audience")
 	write(t, dir, "token", newSigner(t).jwt(t, projected("web", "uid-1", "vault")))
-	s.refused(t, m, "auth/kubernetes/login")
+	s.refused(t, m, "auth/kubernetes/login", `role "web"`, "Vault's own log has the reason")
 	write(t, dir, "token", "canary-wrong")
 	s.refused(t, m, "auth/kubernetes/login")
 }
