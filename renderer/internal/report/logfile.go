@@ -97,6 +97,9 @@ func (l *LogFile) Write(p []byte) (int, error) {
 			err = fmt.Errorf("rotate log_file, which goes on growing: %w", err)
 		}
 		l.said("rotate", err)
+		if err == nil {
+			l.said("prune", l.prune())
+		}
 	}
 	n, err := l.file.Write(p)
 	l.size += int64(n)
@@ -123,7 +126,7 @@ func (l *LogFile) rotate(now time.Time) error {
 		}
 		return err
 	}
-	return l.prune()
+	return nil
 }
 
 // archive is a name that nothing has yet.
@@ -150,7 +153,7 @@ func (l *LogFile) prune() error {
 	}
 	entries, err := os.ReadDir(filepath.Dir(l.o.Path))
 	if err != nil {
-		return err
+		return fmt.Errorf("look for old archives of log_file: %w", err)
 	}
 	type archive struct {
 		name string
@@ -173,7 +176,10 @@ func (l *LogFile) prune() error {
 	for _, a := range all[:max(len(all)-keep, 0)] {
 		errs = append(errs, os.Remove(a.name))
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("remove old archives of log_file: %w", err)
+	}
+	return nil
 }
 
 // said tells of an error once, until the same thing has succeeded again.
