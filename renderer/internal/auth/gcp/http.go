@@ -90,7 +90,7 @@ func refusal(status int, raw []byte) string {
 	return fmt.Sprintf("status %d", status)
 }
 
-// tokens are JWTs and Google's access tokens.
-var tokens = regexp.MustCompile(`(eyJ|ya29\.)[\w.+/=-]+`)
-
-func withoutTokens(s string) string { return tokens.ReplaceAllString(s, "[redacted]") }
+// withoutTokens takes JWTs and Google's access tokens out of a text.
+func withoutTokens(s string) string {
+	return regexp.MustCompile(`(eyJ|ya29\.)[\w.+/=-]+`).ReplaceAllString(s, "[redacted]")
+}
