@@ -32,6 +32,7 @@ import (
 // Things that are made anew for each program, before it runs:
 //
 //	put KEY=VALUE ...            the secret ${KV} (KV v2)
+//	put1 KEY=VALUE ...           the secret ${KV1} (KV v1)
 //	role-id FILE ROLE            of auth/approle
 //	secret-id FILE ROLE          the same
 //	wrapped-secret-id FILE ROLE  a wrapping token of one
@@ -44,6 +45,9 @@ import (
 //	dir DIR                      empty directory
 //	quoted FILE "..."            content as a Go string: bytes that txtar can't hold
 //	crlf FILE                    \n becomes \r\n
+//
+// ${RECORDER} is the address of a way to Vault on which the headers of logins
+// and reads are recorded, and compared.
 //
 // What is compared otherwise than byte by byte:
 //
@@ -60,13 +64,15 @@ import (
 //	do file FILE            wait until it is there, with something in it
 //	do text FILE REGEXP     wait until it holds this
 //	do gone FILE            wait until it is not there
-//	do put KEY=VALUE ...    write ${KV}
+//	do remember FILE        keep its content ...
+//	do changed FILE         ... and wait until it is another
+//	do put KEY=VALUE ...    write ${KV}; put1: ${KV1}
 //	do write FILE TEXT      as a quoted Go string
 //	do fill DIRECTIVE ...   one of the directives that make files
 //	do revoke FILE          revoke the token in it
 //	do remove FILE          delete it
 //	do signal NAME          HUP, TERM, INT, USR1, USR2
-//	do request METHOD URL   until it is answered; the status is compared
+//	do request METHOD URL [HEADER=VALUE]   until it is answered; the status is compared
 //	do pause 2s             let time pass, unless the program ends
 //	do look                 compare the files now, too
 //	do exit                 wait for the end
@@ -188,7 +194,7 @@ func (c *testCase) step(text string) error {
 
 func (c *testCase) filesDirective(word, rest string) error {
 	makes := []string{
-		"put", "role-id", "secret-id", "wrapped-secret-id", "token-file", "wrapped-thing", "jwt",
+		"put", "put1", "role-id", "secret-id", "wrapped-secret-id", "token-file", "wrapped-thing", "jwt",
 		"mode", "owner", "link", "dir", "quoted", "crlf",
 	}
 	compares := []string{"token", "wrapped", "encrypted", "mask", "opaque", "log"}

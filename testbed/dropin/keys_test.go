@@ -8,83 +8,39 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"vault-renderer/testbed/pki"
 )
 
-// pki is a directory with a CA, and certificates for Vault and a client.
-type pki struct{ dir string }
-
-func (p *pki) path(name string) string { return filepath.Join(p.dir, name) }
-
-func newPKI(dir string) (*pki, error) {
-	p := &pki{dir: filepath.Join(dir, "pki")}
-	if err := os.MkdirAll(p.path("ca"), 0o755); err != nil {
-		return nil, err
-	}
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	ca := certificate("ca")
-	ca.IsCA, ca.BasicConstraintsValid, ca.KeyUsage = true, true, x509.KeyUsageCertSign
-	if err := p.issue("ca", ca, ca, &caKey.PublicKey, caKey); err != nil {
-		return nil, err
-	}
-	if err := os.Link(p.path("ca.pem"), p.path("ca/ca.pem")); err != nil {
-		return nil, err
-	}
-	for _, name := range []string{"server", "client"} {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			return nil, err
-		}
-		if err := p.issue(name, certificate(name), ca, &key.PublicKey, caKey); err != nil {
-			return nil, err
-		}
-		der, err := x509.MarshalECPrivateKey(key)
-		if err != nil {
-			return nil, err
-		}
-		if err := writePEM(p.path(name+".key"), "EC PRIVATE KEY", der); err != nil {
-			return nil, err
-		}
-	}
-	return p, nil
-}
-
-func certificate(name string) *x509.Certificate {
-	return &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()),
-		Subject:      pkix.Name{CommonName: name + ".dropin.test"},
-		DNSNames:     []string{name + ".dropin.test"},
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(24 * time.Hour),
-		KeyUsage:     x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-}
-
-func (p *pki) issue(name string, cert, parent *x509.Certificate, key *ecdsa.PublicKey, signer *ecdsa.PrivateKey) error {
-	der, err := x509.CreateCertificate(rand.Reader, cert, parent, key, signer)
+// newPKI makes a directory with a CA, and certificates for Vault and a client.
+func newPKI(dir string) error {
+	ca, err := pki.New("ca")
 	if err != nil {
 		return err
 	}
-	return writePEM(p.path(name+".pem"), "CERTIFICATE", der)
-}
-
-func writePEM(path, kind string, der []byte) error {
-	return os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o644)
+	if err := os.MkdirAll(filepath.Join(dir, "ca"), 0o755); err != nil {
+		return err
+	}
+	files := map[string]string{"ca.pem": ca.Cert, "ca/ca.pem": ca.Cert}
+	for _, name := range []string{"server", "client"} {
+		if files[name+".pem"], files[name+".key"], err = ca.Issue(name); err != nil {
+			return err
+		}
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // newKeys makes the key that signs JWTs and the one that sinks encrypt for.
@@ -138,7 +94,7 @@ func (w *world) prepareCert(ctx context.Context) error {
 	if err := w.enableAuth(ctx, "cert", "cert"); err != nil {
 		return err
 	}
-	ca, err := os.ReadFile(w.pki.path("ca.pem"))
+	ca, err := os.ReadFile(filepath.Join(w.dir, "pki", "ca.pem"))
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ type run struct {
 	s              *sandbox
 	cmd            *exec.Cmd
 	stdout, stderr capture.Buffer
+	remembered     map[string]string
 	ended          <-chan struct{}
 	result         *result
 }
@@ -39,7 +40,7 @@ func perform(ctx context.Context, w *world, c *testCase, program string) (*resul
 	if err != nil {
 		return nil, err
 	}
-	r := &run{c: c, s: s, result: newResult()}
+	r := &run{c: c, s: s, result: newResult(), remembered: map[string]string{}}
 	ctx, cancel := context.WithTimeout(ctx, c.deadline)
 	defer cancel()
 	if err := r.start(program); err != nil {
@@ -48,6 +49,9 @@ func perform(ctx context.Context, w *world, c *testCase, program string) (*resul
 	stepErr := r.steps(ctx)
 	exit := r.finish(ctx)
 	r.result.set("exit", exit)
+	if s.recorder != nil {
+		r.result.set("requests", s.recorder.close())
+	}
 	r.result.output = r.stdout.String() + r.stderr.String()
 	if stepErr != nil {
 		return r.result, stepErr
@@ -137,8 +141,17 @@ func (r *run) step(ctx context.Context, name string, words []string) error {
 			return err
 		}
 		return r.await(ctx, func() bool { b, err := os.ReadFile(r.s.path(arg(1))); return err == nil && re.Match(b) })
-	case "put":
-		return r.s.w.put(r.s.names["KV"], words[1:])
+	case "remember":
+		b, err := os.ReadFile(r.s.path(arg(1)))
+		r.remembered[arg(1)] = string(b)
+		return err
+	case "changed":
+		return r.await(ctx, func() bool {
+			b, err := os.ReadFile(r.s.path(arg(1)))
+			return err == nil && string(b) != r.remembered[arg(1)]
+		})
+	case "put", "put1":
+		return r.s.fill(words)
 	case "write":
 		text, err := unquote(arg(2))
 		if err != nil {
@@ -158,7 +171,7 @@ func (r *run) step(ctx context.Context, name string, words []string) error {
 	case "signal":
 		return r.signal(arg(1))
 	case "request":
-		return r.request(ctx, name, arg(1), arg(2))
+		return r.request(ctx, name, words[1:])
 	case "pause":
 		return r.pause(ctx, arg(1))
 	case "look":
@@ -218,7 +231,11 @@ func (r *run) pause(ctx context.Context, text string) error {
 
 // request repeats a request until somebody listens, and keeps the status.
 // "unix:PATH:/path" goes through a socket.
-func (r *run) request(ctx context.Context, name, method, url string) error {
+func (r *run) request(ctx context.Context, name string, words []string) error {
+	if len(words) < 2 {
+		return fmt.Errorf("words are missing")
+	}
+	method, url := words[0], words[1]
 	client := &http.Client{Timeout: 5 * time.Second}
 	if rest, ok := strings.CutPrefix(url, "unix:"); ok {
 		socket, path, _ := strings.Cut(rest, ":")
@@ -232,6 +249,10 @@ func (r *run) request(ctx context.Context, name, method, url string) error {
 		req, err := http.NewRequestWithContext(ctx, method, url, nil)
 		if err != nil {
 			return false
+		}
+		for _, h := range words[2:] {
+			k, v, _ := strings.Cut(h, "=")
+			req.Header.Set(k, v)
 		}
 		resp, err := client.Do(req)
 		if err != nil {

@@ -15,6 +15,8 @@ type sandbox struct {
 	dir   string
 	names map[string]string // placeholder -> value
 	made  map[string]string // what Vault made for this sandbox -> its name
+
+	recorder *recorder // nil, when the case uses none
 }
 
 // newSandbox makes the directory with the case's files.
@@ -33,10 +35,14 @@ func newSandbox(w *world, c *testCase, program string) (*sandbox, error) {
 	s := &sandbox{w: w, dir: dir, made: map[string]string{}, names: map[string]string{
 		"DIR":  dir,
 		"KV":   "secret/" + c.name + "-" + program,
+		"KV1":  "kv1/" + c.name + "-" + program,
 		"PORT": strconv.Itoa(port),
 	}}
 	for k, v := range w.names {
 		s.names[k] = v
+	}
+	if strings.Contains(c.text, "${RECORDER}") {
+		s.recorder, s.names["RECORDER"] = w.record()
 	}
 	for _, f := range c.files {
 		path := filepath.Join(dir, f.Name)
@@ -74,7 +80,10 @@ func (s *sandbox) expandAll(words []string) []string {
 
 // reduce takes what differs between the two sandboxes out of a text.
 func (s *sandbox) reduce(text string) string {
-	for _, name := range []string{"DIR", "KV", "PORT"} {
+	for _, name := range []string{"DIR", "KV", "KV1", "PORT", "RECORDER"} {
+		if s.names[name] == "" {
+			continue
+		}
 		text = strings.ReplaceAll(text, s.names[name], "${"+name+"}")
 	}
 	for made, name := range s.made {
@@ -91,7 +100,7 @@ func (s *sandbox) write(name, content string) error {
 
 // fill obeys one directive that makes something.
 func (s *sandbox) fill(words []string) error {
-	need := map[string]int{"put": 2, "wrapped-thing": 2, "jwt": 2, "owner": 2, "dir": 2, "crlf": 2}
+	need := map[string]int{"put": 2, "put1": 2, "wrapped-thing": 2, "jwt": 2, "owner": 2, "dir": 2, "crlf": 2}
 	if n := need[words[0]]; len(words) < max(n, 2) || n == 0 && len(words) < 3 {
 		return fmt.Errorf("words are missing")
 	}
@@ -122,6 +131,8 @@ func (s *sandbox) fill(words []string) error {
 		return s.write(words[1], strings.ReplaceAll(string(b), "\n", "\r\n"))
 	case "put":
 		return s.w.put(s.names["KV"], words[1:])
+	case "put1":
+		return s.w.put1(s.names["KV1"], words[1:])
 	}
 	return s.fillCredential(words)
 }

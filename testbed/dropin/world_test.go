@@ -35,7 +35,6 @@ type world struct {
 
 	jwtKey *ecdsa.PrivateKey
 	dhKey  *ecdh.PrivateKey
-	pki    *pki
 }
 
 // newWorld starts Vault and prepares it, and builds vault-renderer.
@@ -99,18 +98,14 @@ func (w *world) startVault(t *testing.T) error {
 	if err := w.newKeys(); err != nil {
 		return err
 	}
-	if w.pki, err = newPKI(w.dir); err != nil {
+	keys := filepath.Join(w.dir, "pki")
+	if err := newPKI(keys); err != nil {
 		return err
 	}
-	tlsPort, err := freePort()
-	if err != nil {
-		return err
-	}
-	server, err := w.withTLSListener(tlsPort)
-	if err != nil {
-		return err
-	}
-	w.server, err = vaultserver.Start(t.Context(), vaultserver.Options{Binary: server, Dir: filepath.Join(w.dir, "vault")})
+	w.server, err = vaultserver.Start(t.Context(), vaultserver.Options{
+		Binary: w.vault, Dir: filepath.Join(w.dir, "vault"),
+		TLSCert: filepath.Join(keys, "server.pem"), TLSKey: filepath.Join(keys, "server.key"),
+	})
 	if err != nil {
 		return err
 	}
@@ -120,24 +115,11 @@ func (w *world) startVault(t *testing.T) error {
 		}
 	})
 	w.root = w.server.Client()
-	w.setNames(tlsPort)
+	w.setNames()
 	return nil
 }
 
-// withTLSListener is a program that is Vault's server with one more listener,
-// which cert logins need.
-func (w *world) withTLSListener(port int) (string, error) {
-	conf := fmt.Sprintf("listener \"tcp\" {\n  address = \"127.0.0.1:%d\"\n  cluster_address = \"127.0.0.1:0\"\n  tls_cert_file = %q\n  tls_key_file = %q\n  tls_client_ca_file = %q\n}\n",
-		port, w.pki.path("server.pem"), w.pki.path("server.key"), w.pki.path("ca.pem"))
-	if err := os.WriteFile(filepath.Join(w.dir, "tls.hcl"), []byte(conf), 0o600); err != nil {
-		return "", err
-	}
-	script := fmt.Sprintf("#!/bin/sh\ncase $1 in server) set -- \"$@\" -config='%s';; esac\nexec '%s' \"$@\"\n", filepath.Join(w.dir, "tls.hcl"), w.vault)
-	path := filepath.Join(w.dir, "vault-with-tls")
-	return path, os.WriteFile(path, []byte(script), 0o700)
-}
-
-func (w *world) setNames(tlsPort int) {
+func (w *world) setNames() {
 	w.uid, w.gid = os.Getuid(), os.Getgid()
 	user, group := strconv.Itoa(w.uid), strconv.Itoa(w.gid)
 	if w.uid == 0 {
@@ -147,9 +129,9 @@ func (w *world) setNames(tlsPort int) {
 	w.names = map[string]string{
 		"VAULT_ADDR": w.server.Addr(),
 		"VAULT_HOST": strings.TrimPrefix(w.server.Addr(), "http://"),
-		"VAULT_TLS":  "https://127.0.0.1:" + strconv.Itoa(tlsPort),
+		"VAULT_TLS":  w.server.TLSAddr(),
 		"DEAD_ADDR":  "http://127.0.0.1:1",
-		"PKI":        w.pki.dir,
+		"PKI":        filepath.Join(w.dir, "pki"),
 		"UID":        strconv.Itoa(w.uid),
 		"GID":        strconv.Itoa(w.gid),
 		"USER_NAME":  user,
@@ -341,15 +323,33 @@ func (w *world) token(words []string) (string, error) {
 
 // put writes a KV v2 secret: path "secret/name", words KEY=VALUE.
 func (w *world) put(path string, words []string) error {
+	mount, name, _ := strings.Cut(path, "/")
+	data, err := pairs(words)
+	if err != nil {
+		return err
+	}
+	_, err = w.root.Logical().Write(mount+"/data/"+name, map[string]any{"data": data})
+	return err
+}
+
+// put1 is the same for KV v1.
+func (w *world) put1(path string, words []string) error {
+	data, err := pairs(words)
+	if err != nil {
+		return err
+	}
+	_, err = w.root.Logical().Write(path, data)
+	return err
+}
+
+func pairs(words []string) (map[string]any, error) {
 	data := map[string]any{}
 	for _, word := range words {
 		k, v, ok := strings.Cut(word, "=")
 		if !ok {
-			return fmt.Errorf("%q is not KEY=VALUE", word)
+			return nil, fmt.Errorf("%q is not KEY=VALUE", word)
 		}
 		data[k] = v
 	}
-	mount, name, _ := strings.Cut(path, "/")
-	_, err := w.root.Logical().Write(mount+"/data/"+name, map[string]any{"data": data})
-	return err
+	return data, nil
 }
