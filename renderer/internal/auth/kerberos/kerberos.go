@@ -7,6 +7,7 @@ package kerberos
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -42,7 +43,14 @@ func (m *Method) Login(ctx context.Context) (*vault.Auth, error) {
 		return nil, fmt.Errorf("kerberos: %w", err)
 	}
 	header := http.Header{"Authorization": {"Negotiate " + base64.StdEncoding.EncodeToString(token)}}
-	return m.Client.LoginWith(ctx, m.MountPath+"/login", map[string]any{}, header)
+	a, err := m.Client.LoginWith(ctx, m.MountPath+"/login", map[string]any{}, header)
+	var ve *vault.Error
+	if errors.As(err, &ve) && ve.Status == http.StatusUnauthorized {
+		// Vault itself gives no reason.
+		return nil, fmt.Errorf("%w: Vault does not take the ticket: either its keytab is not that of %s, or %s gets no Authorization header (passthrough_request_headers)",
+			err, m.Service, m.MountPath)
+	}
+	return a, err
 }
 
 // ticket asks the KDC. The library knows no context: when ctx ends first, its

@@ -168,6 +168,9 @@ func TestFilesAreReadAgain(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	k, m := setup(t, kdc.AES128)
+	if err := k.Add("HTTP/other", "canary-service", kdc.AES256); err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
 	junk := filepath.Join(dir, "junk")
 	write(t, junk, []byte("canary-junk"))
@@ -192,6 +195,7 @@ func TestErrors(t *testing.T) {
 		{"wrong key", "pre-authentication failed", func(m *Method) { m.KeytabPath = wrong }},
 		{"unknown user", "client not found", func(m *Method) { m.Username = "nobody" }},
 		{"unknown service", "get a ticket for HTTP/none", func(m *Method) { m.Service = "HTTP/none" }},
+		{"Vault has another key", "Vault does not take the ticket: either its keytab is not that of HTTP/other", func(m *Method) { m.Service = "HTTP/other" }},
 		{"unknown realm", "OTHER.TEST", func(m *Method) { m.Realm = "OTHER.TEST" }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
