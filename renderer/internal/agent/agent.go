@@ -39,8 +39,8 @@ type Options struct {
 	SetLevel func(slog.Level) // a reload's log_level; nil = ignored
 	Version  string
 	Metrics  *telemetry.Metrics // nil = nothing is counted
-	Rand     func() float64 // [0,1)
-	Stdout   *os.File       // of hooks
+	Rand     func() float64     // [0,1)
+	Stdout   *os.File           // of hooks
 	Stderr   *os.File
 
 	// Transport replaces the network: tests in fake time.

@@ -2,9 +2,14 @@ package agent
 
 import (
 	"vault-renderer/renderer/internal/auth"
+	"vault-renderer/renderer/internal/auth/alicloud"
+	"vault-renderer/renderer/internal/auth/aws"
+	"vault-renderer/renderer/internal/auth/azure"
 	"vault-renderer/renderer/internal/auth/cf"
+	"vault-renderer/renderer/internal/auth/gcp"
 	"vault-renderer/renderer/internal/auth/kerberos"
 	"vault-renderer/renderer/internal/auth/method"
+	"vault-renderer/renderer/internal/auth/oci"
 	"vault-renderer/renderer/internal/config"
 	"vault-renderer/renderer/internal/report"
 	"vault-renderer/renderer/internal/vault"
@@ -69,6 +74,37 @@ func (a *Agent) plainLogin(c *vault.Client, m config.Method) auth.Method {
 func (a *Agent) cloudLogin(c *vault.Client, m config.Method) auth.Method {
 	log, mount := report.Named(a.o.Log, "auth."+m.Type), m.MountPath
 	switch {
+	case m.AWS != nil:
+		x := m.AWS
+		return &aws.Method{
+			Client: c, MountPath: mount, Type: x.Type, Role: x.Role, AccessKey: x.AccessKey, SecretKey: x.SecretKey,
+			SessionToken: x.SessionToken, Region: x.Region, HeaderValue: x.HeaderValue, Nonce: x.Nonce,
+			CredentialPollInterval: x.CredentialPollInterval, Log: log,
+		}
+	case m.Azure != nil:
+		x := m.Azure
+		return &azure.Method{
+			Client: c, MountPath: mount, Role: x.Role, Resource: x.Resource, ObjectID: x.ObjectID, ClientID: x.ClientID,
+			AuthenticateFromEnvironment: x.AuthenticateFromEnvironment, Scope: x.Scope, Log: log,
+		}
+	case m.GCP != nil:
+		x := m.GCP
+		return &gcp.Method{
+			Client: c, MountPath: mount, Type: x.Type, Role: x.Role, ServiceAccount: x.ServiceAccount,
+			Credentials: x.Credentials, Project: x.Project, JWTExp: x.JWTExp, Log: log,
+		}
+	case m.AliCloud != nil:
+		x := m.AliCloud
+		return &alicloud.Method{
+			Client: c, MountPath: mount, Role: x.Role, Region: x.Region,
+			AccessKey: x.AccessKey, AccessSecret: x.AccessSecret, AccessToken: x.AccessToken,
+			RoleARN: x.RoleARN, RoleSessionName: x.RoleSessionName, RoleSessionExpiration: x.RoleSessionExpiration,
+			RoleName: x.RoleName, PrivateKey: x.PrivateKey, PublicKeyID: x.PublicKeyID, SessionExpiration: x.SessionExpiration,
+			CredentialPollInterval: x.CredentialPollInterval, Log: log,
+		}
+	case m.OCI != nil:
+		x := m.OCI
+		return &oci.Method{Client: c, MountPath: mount, Type: x.Type, Role: x.Role, CredentialPollInterval: x.CredentialPollInterval, Log: log}
 	case m.CF != nil:
 		return &cf.Method{Client: c, MountPath: mount, Role: m.CF.Role, Log: log}
 	}
