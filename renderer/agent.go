@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -19,135 +18,232 @@ import (
 	"vault-renderer/renderer/internal/auth"
 	"vault-renderer/renderer/internal/config"
 	"vault-renderer/renderer/internal/report"
+	"vault-renderer/renderer/internal/telemetry"
 )
-
-const agentUsage = `Usage: vault-renderer agent -config=FILE [-config=FILE ...] [options]
-
-Logs in to Vault as the configuration says, renders its templates and keeps
-them fresh until it is stopped. Configuration files of Vault Agent work as
-they are.
-
-  SIGHUP            reads the configuration again; a bad one changes nothing
-  SIGINT, SIGTERM   stop; the files stay as they are. A second one stops at once
-
-Options:
-`
-
-// agentFlags are the options of the agent command.
-type agentFlags struct {
-	config        paths
-	exitAfterAuth optionalBool
-	logLevel      string
-	logFormat     string
-}
-
-func parseAgentFlags(args []string, stdout io.Writer) (*agentFlags, error) {
-	f := &agentFlags{}
-	set := flag.NewFlagSet("vault-renderer agent", flag.ContinueOnError)
-	set.SetOutput(io.Discard) // mistakes are reported as all others are
-	set.Usage = func() {}
-	set.Var(&f.config, "config", "configuration `file` or directory; may be given several times")
-	set.Var(&f.exitAfterAuth, "exit-after-auth", "render once and exit with 0; overrides the file's exit_after_auth")
-	set.StringVar(&f.logLevel, "log-level", "", "trace, debug, info, warn or error; overrides VAULT_LOG_LEVEL and the file")
-	set.StringVar(&f.logFormat, "log-format", "", "standard or json; overrides VAULT_LOG_FORMAT and the file")
-	if err := set.Parse(args); errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, agentUsage)
-		set.SetOutput(stdout)
-		set.PrintDefaults()
-		return nil, err
-	} else if err != nil {
-		return nil, report.WithHint(err, `"vault-renderer agent -h" explains the options`)
-	}
-	if set.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q", set.Arg(0))
-	}
-	if len(f.config) == 0 {
-		return nil, report.WithHint(errors.New("no configuration given"), "name it with -config=FILE")
-	}
-	return f, nil
-}
 
 func runAgent(args []string, stdout, stderr io.Writer) int {
 	f, err := parseAgentFlags(args, stdout)
+	if err == nil {
+		err = f.export()
+	}
 	if err != nil {
 		if !errors.Is(err, flag.ErrHelp) {
 			report.Error(stderr, err)
 		}
 		return flagError(err)
 	}
+	if f.combineLogs {
+		stderr = stdout
+	}
 	cfg, diags := f.load()
-	if printDiagnostics(stderr, cfg, diags); diags.HasErrors() {
+	if cfg == nil || f.verifyOnly {
+		return printed(stderr, cfg, diags)
+	}
+	r, err := f.newRun(cfg, diags.HasErrors(), stdout, stderr)
+	if err != nil {
+		printDiagnostics(stderr, cfg, diags)
+		report.Error(stderr, err)
 		return 1
 	}
-	level := &slog.LevelVar{}
-	level.Set(cfg.Level())
-	log := slog.New(report.NewLogHandler(stderr, cfg.LogFormat, level))
-	a, diags := agent.New(agent.Options{
-		Config: cfg, Load: f.load, Log: log, SetLevel: level.Set, Version: version, Rand: rand.Float64,
-		Diagnose: func(c *config.Config, d hcl.Diagnostics) { printDiagnostics(stderr, c, d) },
-		Stdout:   os.Stdout, Stderr: os.Stderr,
-	})
-	if printDiagnostics(stderr, cfg, diags); diags.HasErrors() {
+	defer r.close()
+	a, more := agent.New(r.options())
+	if diags = together(diags, more); printed(stderr, cfg, diags) != 0 {
 		return 1
 	}
-	ctx, stop := signals(a.Reload)
-	defer stop()
-	return supervise(ctx, a, cfg, log, stderr)
+	return r.supervise(a)
 }
 
-// supervise runs the agent with its pid file and turns its end into an exit code.
-func supervise(ctx context.Context, a *agent.Agent, cfg *config.Config, log *slog.Logger, stderr io.Writer) int {
-	if cfg.PIDFile != "" {
-		if err := os.WriteFile(cfg.PIDFile, []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
-			report.Error(stderr, report.WithHint(fmt.Errorf("pid_file: %w", err), "choose a path that this user may write"))
-			return 1
-		}
-		defer os.Remove(cfg.PIDFile)
+// printed prints diagnostics and gives the exit code.
+func printed(w io.Writer, cfg *config.Config, diags hcl.Diagnostics) int {
+	printDiagnostics(w, cfg, diags)
+	if diags.HasErrors() {
+		return 1
 	}
-	log.Info("started", "version", version, "templates", len(cfg.Templates), "sinks", len(cfg.AutoAuth.Sinks))
-	err := a.Run(ctx)
+	return 0
+}
+
+// together adds what building found to what reading found; a place that was
+// reported as wrong already is not reported again.
+func together(read, built hcl.Diagnostics) hcl.Diagnostics {
+	seen := map[hcl.Range]bool{}
+	for _, d := range read {
+		if d.Subject != nil && d.Severity == hcl.DiagError {
+			seen[*d.Subject] = true
+		}
+	}
+	out := read
+	for _, d := range built {
+		if d.Subject == nil || !seen[*d.Subject] {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// run is one run of the agent with what main owns of it.
+type run struct {
+	f              *agentFlags
+	cfg            *config.Config
+	log            *slog.Logger
+	level          *slog.LevelVar
+	metrics        *telemetry.Metrics
+	stdout, stderr io.Writer
+	close          func()
+}
+
+// newRun opens the log and the metrics. A configuration that will not run
+// leaves no trace in a log file.
+func (f *agentFlags) newRun(cfg *config.Config, broken bool, stdout, stderr io.Writer) (*run, error) {
+	r := &run{f: f, cfg: cfg, level: &slog.LevelVar{}, stdout: stdout, stderr: stderr, close: func() {}}
+	r.level.Set(cfg.Level())
+	out := stderr
+	if l := cfg.Log; l.Path != "" && !broken {
+		file, err := report.OpenLogFile(report.LogFileOptions{
+			Path: l.Path, RotateDuration: l.RotateDuration, RotateBytes: l.RotateBytes, RotateMaxFiles: l.RotateMaxFiles,
+			OnError: func(err error) { report.Error(stderr, err) },
+		})
+		if err != nil {
+			return nil, report.WithHint(err, "choose a path that this user may write")
+		}
+		r.close = func() { _ = file.Close() }
+		out = report.Tee(stderr, file)
+	}
+	r.log = slog.New(report.NewLogHandler(out, cfg.LogFormat, r.level))
+	if broken {
+		return r, nil
+	}
+	m, err := newMetrics(cfg, report.Named(r.log, "telemetry"))
+	if err != nil {
+		r.close()
+		return nil, err
+	}
+	r.metrics = m
+	closeLog := r.close
+	r.close = func() { m.Close(); closeLog() }
+	return r, nil
+}
+
+func (r *run) options() agent.Options {
+	return agent.Options{
+		Config: r.cfg, Load: r.f.load, Log: r.log, SetLevel: r.level.Set, Version: version, Rand: rand.Float64, Metrics: r.metrics,
+		Diagnose: func(c *config.Config, d hcl.Diagnostics) { printDiagnostics(r.stderr, c, d) },
+		Stdout:   os.Stdout, Stderr: os.Stderr,
+	}
+}
+
+// supervise runs the agent with its pid file and listeners and turns its end
+// into an exit code.
+func (r *run) supervise(a *agent.Agent) int {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	servers, err := r.listen(cancel)
 	if err == nil {
-		log.Info("stopped")
+		err = writePID(r.cfg.PIDFile)
+	}
+	if err != nil {
+		servers.close()
+		report.Error(r.stderr, err)
+		return 1
+	}
+	if r.cfg.PIDFile != "" {
+		defer os.Remove(r.cfg.PIDFile)
+	}
+	stop := r.signals(cancel, a, servers)
+	defer stop()
+	if !r.f.combineLogs {
+		banner(r.stdout, r.cfg, servers)
+	}
+	r.log.Info("started", "version", version, "templates", len(r.cfg.Templates), "sinks", countSinks(r.cfg))
+	notify(r.log, ready)
+	err = servers.with(ctx, a.Run)
+	notify(r.log, stopping)
+	if err == nil {
+		r.log.Info("stopped")
 		return 0
 	}
-	report.Error(stderr, hinted(err))
+	report.Error(r.stderr, hinted(err))
 	return 1
+}
+
+func writePID(path string) error {
+	if path == "" {
+		return nil
+	}
+	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
+		return report.WithHint(fmt.Errorf("pid_file: %w", err), "choose a path that this user may write")
+	}
+	return nil
+}
+
+func countSinks(cfg *config.Config) int {
+	if cfg.AutoAuth == nil {
+		return 0
+	}
+	return len(cfg.AutoAuth.Sinks)
 }
 
 // hinted adds the next step to the errors that end a run.
 func hinted(err error) error {
 	switch {
 	case errors.Is(err, auth.ErrLogin):
-		return report.WithHint(err, "check the role_id and secret_id files and the address in the vault block; without exit_on_err the login is tried again")
+		return report.WithHint(err, "check the method's credentials and the address in the vault block; without exit_on_err the login is tried again")
 	case errors.Is(err, agent.ErrIncomplete):
 		return report.WithHint(err, "the files of the failed templates were not touched; mend the template, the path or the policy, and start again")
 	}
 	return err
 }
 
-// load reads the configuration and applies the flags and the environment.
+// load reads the configuration and applies the flags and the environment. It
+// gives no configuration when there is nothing to go on with.
 func (f *agentFlags) load() (*config.Config, hcl.Diagnostics) {
-	cfg, diags := config.Load(f.config)
-	if diags.HasErrors() || cfg == nil {
-		return cfg, diags
+	cfg, diags := config.LoadWith(f.config, config.Options{Strict: f.strict})
+	if cfg == nil {
+		return nil, diags
 	}
 	if f.exitAfterAuth.set {
 		cfg.ExitAfterAuth = f.exitAfterAuth.value
 	}
-	cfg.LogLevel = first(f.logLevel, os.Getenv("VAULT_LOG_LEVEL"), cfg.LogLevel)
-	cfg.LogFormat = first(f.logFormat, os.Getenv("VAULT_LOG_FORMAT"), cfg.LogFormat)
-	if !slices.Contains(logLevels(), strings.ToLower(cfg.LogLevel)) {
-		diags = diags.Append(&hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unknown log level", Detail: fmt.Sprintf("%q is not one of trace, debug, info, warn, error.", cfg.LogLevel)})
-	}
-	if l := strings.ToLower(cfg.LogFormat); l != "" && l != "standard" && l != "json" {
-		diags = diags.Append(&hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unknown log format", Detail: fmt.Sprintf("%q is not one of standard, json.", cfg.LogFormat)})
+	for _, err := range []error{traffic(cfg), f.logSettings(cfg)} {
+		if err != nil {
+			diags = diags.Append(&hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Invalid flag or environment variable", Detail: err.Error() + "."})
+		}
 	}
 	return cfg, diags
 }
 
-// logLevels are the names that Vault Agent takes; "" is info.
-func logLevels() []string {
-	return []string{"", "trace", "debug", "info", "notice", "warn", "warning", "err", "error"}
+// logSettings applies what flags and environment say of the log.
+func (f *agentFlags) logSettings(cfg *config.Config) (err error) {
+	cfg.LogLevel = first(f.logLevel, os.Getenv("VAULT_LOG_LEVEL"), cfg.LogLevel)
+	cfg.LogFormat = first(f.logFormat, os.Getenv("VAULT_LOG_FORMAT"), cfg.LogFormat)
+	cfg.Log.Path = first(f.logFile, cfg.Log.Path)
+	if f.logRotateBytes.set {
+		cfg.Log.RotateBytes = f.logRotateBytes.value
+	}
+	if f.logRotateMaxFiles.set {
+		cfg.Log.RotateMaxFiles = int(f.logRotateMaxFiles.value)
+	}
+	if f.logRotateDuration != "" {
+		if cfg.Log.RotateDuration, err = rotation(f.logRotateDuration); err != nil {
+			return err
+		}
+	}
+	if !known(cfg.LogLevel, "trace", "debug", "info", "notice", "warn", "warning", "err", "error") {
+		return fmt.Errorf("log level %q is not one of trace, debug, info, warn, error", cfg.LogLevel)
+	}
+	if !known(cfg.LogFormat, "standard", "json") {
+		return fmt.Errorf("log format %q is not one of standard, json", cfg.LogFormat)
+	}
+	return nil
+}
+
+// known says whether v is one of the words, in any case, or not set.
+func known(v string, words ...string) bool {
+	for _, w := range words {
+		if strings.EqualFold(v, w) {
+			return true
+		}
+	}
+	return v == ""
 }
 
 func first(values ...string) string {
@@ -168,29 +264,4 @@ func printDiagnostics(w io.Writer, cfg *config.Config, diags hcl.Diagnostics) {
 		files = cfg.Files
 	}
 	_ = report.Diagnostics(w, files, diags)
-}
-
-// paths is a flag that may be given several times.
-type paths []string
-
-func (p *paths) String() string { return strings.Join(*p, ",") }
-
-func (p *paths) Set(v string) error {
-	if v == "" {
-		return errors.New("the path is empty")
-	}
-	*p = append(*p, v)
-	return nil
-}
-
-// optionalBool is a boolean flag that knows whether it was given.
-type optionalBool struct{ set, value bool }
-
-func (b *optionalBool) String() string   { return strconv.FormatBool(b.value) }
-func (b *optionalBool) IsBoolFlag() bool { return true }
-
-func (b *optionalBool) Set(v string) (err error) {
-	b.set = true
-	b.value, err = strconv.ParseBool(v)
-	return err
 }

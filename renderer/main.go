@@ -4,15 +4,13 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
+	"path/filepath"
 	"runtime/debug"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -25,28 +23,37 @@ var version = "dev"
 func main() {
 	// A core dump would write secrets to a disk.
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(command(os.Args[1:], os.Stdout, os.Stderr))
 }
 
 const usage = `Usage: vault-renderer <command> [options]
 
 Commands:
-  agent     log in, render templates, keep them fresh, tell the application
-  version   print the version
-  help      print this
+  agent      log in, render templates, keep them fresh, tell the application
+  validate   say everything that is wrong with a configuration
+  version    print the version
+  help       print this
 
-Start with:  vault-renderer agent -config=config.hcl
+  agent generate-config   write a configuration from secrets that exist
+
+Start with:  vault-renderer validate -config=config.hcl
+             vault-renderer agent -config=config.hcl
 "vault-renderer agent -h" explains the options.
 `
 
-func run(args []string, stdout, stderr io.Writer) int {
+func command(args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage)
 		return 1
 	}
 	switch args[0] {
 	case "agent":
+		if len(args) > 1 && args[1] == "generate-config" {
+			return runGenerate(args[2:], stdout, stderr)
+		}
 		return runAgent(args[1:], stdout, stderr)
+	case "validate":
+		return runValidate(args[1:], stdout, stderr)
 	case "version", "-version", "--version", "-v":
 		fmt.Fprintln(stdout, "vault-renderer "+version+goVersion())
 		return 0
@@ -54,8 +61,18 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprint(stdout, usage)
 		return 0
 	}
-	report.Error(stderr, report.WithHint(fmt.Errorf("unknown command %q", args[0]), `the commands are agent, version and help; try "vault-renderer agent -h"`))
+	report.Error(stderr, unknown(args[0]))
 	return 1
+}
+
+// unknown explains a command that is not here; by the name of vault the program
+// is called with any of Vault's.
+func unknown(command string) error {
+	err := fmt.Errorf("unknown command %q", command)
+	if filepath.Base(os.Args[0]) == "vault" {
+		return report.WithHint(err, "this is vault-renderer under the name of vault: of Vault's commands it has agent and version")
+	}
+	return report.WithHint(err, `the commands are agent, validate, version and help; try "vault-renderer agent -h"`)
 }
 
 func goVersion() string {
@@ -63,29 +80,6 @@ func goVersion() string {
 		return " (" + info.GoVersion + ")"
 	}
 	return ""
-}
-
-// signals gives a context that ends with the first SIGINT or SIGTERM, and
-// calls reload for every SIGHUP. A second SIGINT or SIGTERM exits at once.
-func signals(reload func()) (ctx context.Context, stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	ch := make(chan os.Signal, 4)
-	signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	go func() {
-		ending := false
-		for s := range ch {
-			switch {
-			case s == syscall.SIGHUP:
-				reload()
-			case ending:
-				os.Exit(128 + int(s.(syscall.Signal)))
-			default:
-				ending = true
-				cancel()
-			}
-		}
-	}()
-	return ctx, func() { signal.Stop(ch); close(ch); cancel() }
 }
 
 // flagError tells a flag mistake from a cry for help.

@@ -24,7 +24,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"vault-renderer": main})
+	testscript.Main(m, map[string]func(){"vault-renderer": main, "vault": main})
 }
 
 var update = flag.Bool("update", false, "update the stories' expected outputs")
@@ -53,9 +53,15 @@ func TestScripts(t *testing.T) {
 			"json":     cmdJSON,
 			"secret":   cmdSecret,
 			"mode":     cmdMode,
-			"vault":    cmdVault,
+			"server":   cmdVault,
 			"expand":   cmdExpand,
 			"mkfifo":   cmdMkfifo,
+			"status":   cmdStatus,
+			"count":    cmdCount,
+			"notified": cmdNotified,
+			"get":      cmdGet,
+
+			"root-token": cmdRootToken,
 		},
 	})
 }
@@ -229,9 +235,9 @@ const patience = 20 * time.Second
 // cmdSignal: signal HUP pidfile sends a signal to the process in a pid file.
 // With "until-gone" it is sent again and again: two at once may arrive as one.
 func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
-	sig := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM, "INT": syscall.SIGINT}
+	sig := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "USR1": syscall.SIGUSR1}
 	if neg || len(args) < 2 || len(args) > 3 || sig[args[0]] == 0 {
-		ts.Fatalf("usage: signal HUP|TERM|INT pidfile [until-gone]")
+		ts.Fatalf("usage: signal HUP|TERM|INT|USR1 pidfile [until-gone]")
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[1])))
 	ts.Check(err)
@@ -326,7 +332,7 @@ func cmdMode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdVault: vault seal|hang|well lets the Vault fail, vault login FILE checks
+// cmdVault: server fail|hang|well lets the Vault fail, server login FILE checks
 // that the database takes the MYSQL_USER and MYSQL_PASSWORD of a rendered file.
 func cmdVault(ts *testscript.TestScript, neg bool, args []string) {
 	b, _ := ts.Value(backendKey{}).(*backend)
@@ -343,7 +349,7 @@ func cmdVault(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("login %v with\n%s", ok, text)
 		}
 	default:
-		ts.Fatalf("usage: vault fail|hang|well|login file")
+		ts.Fatalf("usage: server fail|hang|well|login file")
 	}
 }
 
