@@ -47,9 +47,10 @@ func runAgent(args []string, stdout, stderr io.Writer) int {
 	}
 	defer r.close()
 	a, more := agent.New(r.options())
-	if diags = together(diags, more); printed(stderr, cfg, diags) != 0 {
-		return 1
+	if diags = together(diags, more); diags.HasErrors() {
+		return printed(stderr, cfg, diags)
 	}
+	r.diagnose(cfg, diags)
 	return r.supervise(a)
 }
 
@@ -126,9 +127,33 @@ func (f *agentFlags) newRun(cfg *config.Config, broken bool, stdout, stderr io.W
 func (r *run) options() agent.Options {
 	return agent.Options{
 		Config: r.cfg, Load: r.f.load, Log: r.log, SetLevel: r.level.Set, Version: version, Rand: rand.Float64, Metrics: r.metrics,
-		Diagnose: func(c *config.Config, d hcl.Diagnostics) { printDiagnostics(r.stderr, c, d) },
+		Diagnose: r.diagnose,
 		Stdout:   os.Stdout, Stderr: os.Stderr,
 	}
+}
+
+// diagnose says what is wrong with a configuration while the log is in use:
+// a log of JSON stays one, and a level above warn silences warnings.
+func (r *run) diagnose(cfg *config.Config, diags hcl.Diagnostics) {
+	var shown hcl.Diagnostics
+	for _, d := range diags {
+		level := slog.LevelWarn
+		if d.Severity == hcl.DiagError {
+			level = slog.LevelError
+		}
+		if !strings.EqualFold(r.cfg.LogFormat, "json") {
+			if r.log.Enabled(context.Background(), level) {
+				shown = append(shown, d)
+			}
+			continue
+		}
+		args := []any{"detail", d.Detail}
+		if d.Subject != nil {
+			args = append(args, "at", fmt.Sprintf("%s:%d", d.Subject.Filename, d.Subject.Start.Line))
+		}
+		r.log.Log(context.Background(), level, d.Summary, args...)
+	}
+	printDiagnostics(r.stderr, cfg, shown)
 }
 
 // supervise runs the agent with its pid file and listeners and turns its end

@@ -97,7 +97,7 @@ func banner(w io.Writer, cfg *config.Config, s servers) {
 	for i, one := range s {
 		line(fmt.Sprintf("Api Address %d", i+1), one.URL())
 	}
-	line("Log Level", cfg.LogLevel)
+	line("Log Level", first(cfg.LogLevel, "info"))
 	line("Version", "vault-renderer "+version+", "+runtime.Version())
 	fmt.Fprintln(w)
 }
