@@ -10,6 +10,7 @@ import (
 type EnvTemplate struct {
 	Variable          string
 	Source            string
+	SourceRange       hcl.Range
 	Contents          string
 	ContentsRange     hcl.Range
 	ErrorOnMissingKey bool

@@ -1,7 +1,8 @@
 package config
 
 import (
-	"fmt"
+	"errors"
+	"math"
 	"math/big"
 	"slices"
 	"strconv"
@@ -45,6 +46,14 @@ func (d *decoder) convert(k *Key, e hcl.Expression) (any, bool) {
 		return d.perms(k, in, at)
 	case Command:
 		return d.command(k, in, at)
+	case Strings, Words:
+		return d.list(k, in, at)
+	case Size:
+		return d.size(k, in, at)
+	case WaitString:
+		return d.waitString(in, at)
+	case TokenUse:
+		return d.tokenUse(k, in, at)
 	}
 	return nil, false
 }
@@ -93,7 +102,9 @@ func (d *decoder) str(k *Key, in any, e hcl.Expression) (any, bool) {
 	case k.Kind == SignalName:
 		return d.signal(s, e.StartRange())
 	case len(k.Enum) > 0 && s != "":
-		s = strings.ToLower(strings.TrimSpace(s))
+		if !k.Exact {
+			s = strings.ToLower(strings.TrimSpace(s))
+		}
 		if !slices.Contains(k.Enum, s) {
 			d.errorf(e.StartRange(), "Invalid value", "%q must be %s.%s", k.Name, oneOf(k.Enum), didYouMean(s, k.Enum))
 			return nil, false
@@ -151,6 +162,8 @@ func (d *decoder) integer(k *Key, in any, at hcl.Range) (any, bool) {
 	return nil, false
 }
 
+var errNoDuration = errors.New("neither string nor whole number")
+
 func (d *decoder) duration(k *Key, in any, at hcl.Range) (any, bool) {
 	example := `a duration such as "30s", "5m" or 30 (seconds)`
 	var v time.Duration
@@ -172,12 +185,20 @@ func (d *decoder) duration(k *Key, in any, at hcl.Range) (any, bool) {
 		} else {
 			v, err = parseutil.ParseDurationSecond(x)
 		}
+	case float64:
+		if err = errNoDuration; k.Kind == Duration {
+			v, err = parseutil.ParseDurationSecond(x)
+		}
 	default:
-		err = fmt.Errorf("neither string nor whole number")
+		err = errNoDuration
 	}
 	if err != nil {
 		d.errorf(at, "Invalid duration", "%q must be %s.", k.Name, example)
 		return nil, false
+	}
+	if v < 0 && k.NegUnset {
+		d.warnf(at, "Negative duration", "A negative %q counts as not set, as in Vault Agent.", k.Name)
+		return time.Duration(0), true
 	}
 	if v < 0 {
 		d.errorf(at, "Invalid duration", "%q must not be negative.", k.Name)
@@ -202,7 +223,7 @@ func (d *decoder) perms(k *Key, in any, at hcl.Range) (any, bool) {
 	case int64:
 		n = x
 	}
-	if n < 0 || n > 0o7777 {
+	if n < 0 || n > 0o7777 && k.Kind == Perms || n > math.MaxUint32 {
 		d.errorf(at, "Invalid permissions", "%q must be octal permissions such as \"0640\".", k.Name)
 		return nil, false
 	}
@@ -214,32 +235,4 @@ func (d *decoder) perms(k *Key, in any, at hcl.Range) (any, bool) {
 		d.warnf(at, "Unusual permissions", "Only the last nine bits count: the file gets %04o.%s", n&0o777, hint)
 	}
 	return uint32(n & 0o777), true
-}
-
-// command splits a single string at its commas, as Vault Agent does.
-func (d *decoder) command(k *Key, in any, at hcl.Range) (any, bool) {
-	switch x := in.(type) {
-	case string:
-		if x == "" {
-			return []string{}, true
-		}
-		parts := strings.Split(x, ",")
-		if len(parts) > 1 {
-			d.warnf(at, "Command split at commas", "A command in one string is split at its commas, as in Vault Agent: this one becomes %d words. Write a list instead: [\"sh\", \"-c\", \"...\"].", len(parts))
-		}
-		return parts, true
-	case []any:
-		out := make([]string, 0, len(x))
-		for _, e := range x {
-			s, ok := e.(string)
-			if !ok {
-				d.bad(at, k, "a list of strings: write every element in quotes")
-				return nil, false
-			}
-			out = append(out, s)
-		}
-		return out, true
-	}
-	d.bad(at, k, `a list of strings, such as ["nginx", "-s", "reload"], or a string`)
-	return nil, false
 }

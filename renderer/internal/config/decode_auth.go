@@ -10,7 +10,7 @@ func (d *decoder) autoAuth(s *scope) *AutoAuth {
 	if s == nil {
 		return nil
 	}
-	a := &AutoAuth{Range: s.def}
+	a := &AutoAuth{Range: s.def, ReauthOnNewCredential: get(s, "enable_reauth_on_new_credentials", false)}
 	methods := s.blocks["method"]
 	switch len(methods) {
 	case 0:
@@ -21,15 +21,28 @@ func (d *decoder) autoAuth(s *scope) *AutoAuth {
 		for _, m := range methods[1:] {
 			d.errorf(m.def, "Repeated block", "\"auto_auth\" takes one \"method\" block; the first is on line %d.", methods[0].def.Start.Line)
 		}
+		a.Method = d.method(methods[0])
 	}
-	list := s.blocks["sink"]
-	for _, wrapper := range s.blocks["sinks"] {
-		list = append(list, wrapper.blocks["sink"]...)
-	}
-	for _, x := range list {
+	sinks := sinkScopes(s)
+	for _, x := range sinks {
 		a.Sinks = append(a.Sinks, d.sink(x))
 	}
+	if len(methods) == 1 && a.Method.WrapTTL > 0 {
+		d.wrapping(methods[0], sinks, a.Sinks)
+	}
 	return a
+}
+
+// wrapping checks that a wrapped login has the one reader that it is for.
+func (d *decoder) wrapping(method *scope, scopes []*scope, sinks []Sink) {
+	if len(sinks) != 1 {
+		d.errorf(method.at("wrap_ttl"), "Wrapped login without one sink", "\"wrap_ttl\" of the method needs exactly one sink, which receives the wrapping token; there are %d.", len(sinks))
+	}
+	for i := range sinks {
+		if sinks[i].WrapTTL > 0 {
+			d.errorf(scopes[i].at("wrap_ttl"), "Wrapped twice", "The method's \"wrap_ttl\" on line %d wraps the token already; remove one of the two.", method.at("wrap_ttl").Start.Line)
+		}
+	}
 }
 
 // kind is the type of a method or sink: the attribute as it is written, or else
@@ -49,6 +62,7 @@ func (d *decoder) method(s *scope) Method {
 		Type:       kind(s),
 		MountPath:  get(s, "mount_path", ""),
 		Namespace:  get(s, "namespace", ""),
+		WrapTTL:    get(s, "wrap_ttl", time.Duration(0)),
 		MinBackoff: get(s, "min_backoff", time.Duration(0)),
 		MaxBackoff: get(s, "max_backoff", time.Duration(0)),
 		ExitOnErr:  get(s, "exit_on_err", false),
@@ -72,104 +86,41 @@ func (d *decoder) method(s *scope) Method {
 		d.errorf(at, "Invalid backoff", "\"min_backoff\" (%s) must not exceed \"max_backoff\" (%s).", m.MinBackoff, m.MaxBackoff)
 	}
 	if d.methodType(s, m.Type) {
-		m.AppRole = d.appRole(s)
+		d.methodConfig(s, &m)
 	}
 	return m
 }
 
-// methodType reports whether the method is one that this version has.
+func methodNames() []string {
+	var out []string
+	for _, c := range methodConfigs() {
+		out = append(out, c.Name)
+	}
+	return out
+}
+
+// methodType reports whether there is such a method.
 func (d *decoder) methodType(s *scope, name string) bool {
 	at := s.def
 	if get(s, "type", "") != "" {
 		at = s.at("type")
 	}
+	names := methodNames()
 	switch {
-	case name == "approle":
+	case slices.Contains(names, name):
 		return true
-	case slices.Contains(otherMethods(), name):
-		d.errorf(at, "Not supported in this version", "Vault Agent can log in by %q; this version only by \"approle\".", name)
 	case name == "" && s.attrs["type"] != nil:
 		// The type was not a string, and that was said.
+	case name == "" && len(s.labels) > 1:
+		d.errorf(at, "Missing type", "A method with several labels has no type: write one label, method \"approle\" { ... }.")
 	case name == "":
 		d.errorf(at, "Missing type", "The method needs a type: method \"approle\" { ... }.")
 	default:
-		hint := didYouMean(name, append([]string{"approle"}, otherMethods()...))
+		hint := didYouMean(name, names)
 		if hint == "" {
-			hint = " This version has \"approle\"."
+			hint = " Those there are: " + strings.Join(names, ", ") + "."
 		}
 		d.errorf(at, "Unknown method", "There is no such method to log in.%s", hint)
-	}
-	return false
-}
-
-func (d *decoder) appRole(s *scope) *AppRole {
-	c := s.last("config")
-	d.unknownIn(c)
-	r := &AppRole{
-		RoleIDFilePath:               get(c, "role_id_file_path", ""),
-		SecretIDFilePath:             get(c, "secret_id_file_path", ""),
-		RemoveSecretIDFileAfterRead:  get(c, "remove_secret_id_file_after_reading", true),
-		SecretIDResponseWrappingPath: get(c, "secret_id_response_wrapping_path", ""),
-	}
-	if r.RoleIDFilePath == "" && (c == nil || c.attrs["role_id_file_path"] == nil || c.vals["role_id_file_path"] != nil) {
-		at := s.def
-		if c != nil {
-			at = c.at("role_id_file_path")
-		}
-		d.errorf(at, "Missing role_id_file_path", "Method \"approle\" needs config { role_id_file_path = \"...\" }: the file that holds the RoleID.")
-	}
-	if c != nil && c.vals["secret_id_response_wrapping_path"] == "" {
-		d.errorf(c.at("secret_id_response_wrapping_path"), "Invalid value", "\"secret_id_response_wrapping_path\" must not be empty; leave it out if the SecretID is not wrapped.")
-	}
-	return r
-}
-
-func (d *decoder) sink(s *scope) Sink {
-	c := s.last("config")
-	def := uint32(0o640)
-	if d.strict {
-		def = 0o600
-	}
-	out := Sink{
-		Path:  get(c, "path", ""),
-		Mode:  int(get(c, "mode", def)),
-		Owner: get(c, "owner", -1),
-		Group: get(c, "group", -1),
-		Range: s.def,
-	}
-	if !d.sinkType(s) {
-		return out
-	}
-	d.unknownIn(c)
-	if out.Path == "" && (c == nil || c.attrs["path"] == nil || c.vals["path"] != nil) {
-		at := s.def
-		if c != nil {
-			at = c.at("path")
-		}
-		d.errorf(at, "Missing path", "A file sink needs config { path = \"...\" }: the file that receives the token.")
-	}
-	for _, id := range []string{"owner", "group"} {
-		if get(c, id, 0) < -1 {
-			d.errorf(c.at(id), "Invalid value", "%q must be a numeric id.", id)
-		}
-	}
-	return out
-}
-
-func (d *decoder) sinkType(s *scope) bool {
-	switch name := kind(s); {
-	case name == "file":
-		return true
-	case name == "" && s.attrs["type"] != nil && s.vals["type"] == nil:
-		// The type was not valid, and that was said.
-	case name == "":
-		d.errorf(s.def, "Missing type", "The sink needs a type: sink \"file\" { ... }.")
-	default:
-		at := s.def
-		if get(s, "type", "") != "" {
-			at = s.at("type")
-		}
-		d.errorf(at, "Unknown sink", "The only type of sink is \"file\".")
 	}
 	return false
 }

@@ -3,6 +3,8 @@ package config
 import (
 	"strconv"
 	"time"
+
+	"github.com/hashicorp/hcl/v2"
 )
 
 const defaultCommandTimeout = 30 * time.Second
@@ -21,6 +23,10 @@ func (d *decoder) template(s *scope) Template {
 		Group:             d.owner(s, "group", "gid"),
 		LeftDelimiter:     get(s, "left_delimiter", ""),
 		RightDelimiter:    get(s, "right_delimiter", ""),
+		Backup:            get(s, "backup", false),
+		SandboxPath:       get(s, "sandbox_path", ""),
+		FunctionDenylist:  denylist(s),
+		Wait:              d.wait(s),
 		Tmpfs:             Tmpfs(get(s, "tmpfs", "")),
 		AllowEmpty:        get(s, "allow_empty", false),
 		Exec:              d.exec(s),
@@ -30,16 +36,59 @@ func (d *decoder) template(s *scope) Template {
 	if t.Name = t.Destination; len(s.labels) > 0 {
 		t.Name = s.labels[0]
 	}
-	if a := s.attrs["contents"]; a != nil {
-		if n, ok := a.Expr.(*node); ok {
-			t.ContentsRange = n.text
-		}
-	}
-	d.templateInput(s, t)
+	t.ContentsRange = textRange(s, "contents")
+	d.templateInput(s, t.Source, t.Contents)
 	if t.Destination == "" && valid(s, "destination") {
 		d.errorf(s.at("destination"), "Missing destination", "The template needs a \"destination\": the file to write.")
 	}
+	if !d.strict {
+		d.templateRisks(s)
+	}
 	return t
+}
+
+func (d *decoder) templateRisks(s *scope) {
+	if get(s, "perms", uint32(0)) == 0 {
+		d.risk(noPerms, s.def)
+	}
+	if s.attrs["error_on_missing_key"] == nil {
+		d.risk(missingKeys, s.def)
+	}
+}
+
+// textRange is where the characters of a string stand.
+func textRange(s *scope, name string) hcl.Range {
+	if a := s.attrs[name]; a != nil {
+		if n, ok := a.Expr.(*node); ok {
+			return n.text
+		}
+	}
+	return hcl.Range{}
+}
+
+func denylist(s *scope) []string {
+	return append(get(s, "function_denylist", []string(nil)), get(s, "function_blacklist", []string(nil))...)
+}
+
+// wait reads the block or the string. Without a shortest wait there is none at
+// all, as in Vault Agent.
+func (d *decoder) wait(s *scope) *Wait {
+	w := get(s, "wait", Wait{})
+	if b := s.last("wait"); b != nil {
+		w = Wait{Min: get(b, "min", time.Duration(0))}
+		w.Max = get(b, "max", 4*w.Min)
+		if w.Min > w.Max {
+			d.warnf(b.at("min"), "Shortest wait above the longest", "No render is held back longer than \"max\" (%s).", w.Max)
+			w.Min = w.Max
+		}
+		if !get(b, "bool", true) {
+			return nil
+		}
+	}
+	if w.Min == 0 {
+		return nil
+	}
+	return &w
 }
 
 // valid is false for a key whose value was already reported as wrong.
@@ -47,11 +96,11 @@ func valid(s *scope, name string) bool { return s.attrs[name] == nil || s.vals[n
 
 // templateInput wants exactly one of source and contents; an empty one counts
 // as not set, as in Vault Agent.
-func (d *decoder) templateInput(s *scope, t Template) {
+func (d *decoder) templateInput(s *scope, source, contents string) {
 	switch {
-	case t.Source != "" && t.Contents != "":
+	case source != "" && contents != "":
 		d.errorf(s.attrs["contents"].NameRange, "Both source and contents", "A template takes either \"source\" or \"contents\"; \"source\" is on line %d.", s.attrs["source"].NameRange.Start.Line)
-	case t.Source == "" && t.Contents == "" && valid(s, "source") && valid(s, "contents"):
+	case source == "" && contents == "" && valid(s, "source") && valid(s, "contents"):
 		at := s.def
 		for _, k := range []string{"source", "contents"} {
 			if s.attrs[k] != nil {
@@ -107,8 +156,12 @@ func (d *decoder) exec(s *scope) *Exec {
 		Timeout: get(x, "timeout", defaultCommandTimeout),
 		Range:   x.def,
 	}
-	if (len(e.Command) == 0 || e.Command[0] == "") && valid(x, "command") {
-		d.errorf(x.at("command"), "Missing command", "\"exec\" needs a command, such as command = [\"nginx\", \"-s\", \"reload\"].")
+	if len(e.Command) == 0 && valid(x, "command") {
+		d.warnf(x.at("command"), "No command", "\"exec\" without a command does nothing; write one such as command = [\"nginx\", \"-s\", \"reload\"].")
+		return nil
+	}
+	if len(e.Command) > 0 && e.Command[0] == "" {
+		d.errorf(x.at("command"), "Missing command", "The first word of \"command\" is the program to run; it must not be empty.")
 	}
 	return e
 }

@@ -2,6 +2,8 @@ package config
 
 import (
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -15,24 +17,78 @@ type part struct {
 	Config
 	vault          *Vault
 	templateConfig *TemplateConfig
+	rotateBytes    *int64
+	rotateFiles    *int
+	cacheProxy     *APIProxy // what cache says in the place of api_proxy, or nil
+	cacheToken     bool      // use_auto_auth_token is set in cache
+	proxyToken     bool      // ... in api_proxy
+
+	vaultRisks, authRisks, otherRisks []risk
 }
 
 // file decodes one file.
 func (d *decoder) file(s *scope) part {
 	p := part{Config: Config{
-		PIDFile:       get(s, "pid_file", ""),
-		ExitAfterAuth: get(s, "exit_after_auth", false),
-		LogLevel:      levels()[get(s, "log_level", "")],
-		LogFormat:     get(s, "log_format", ""),
-		TmpfsPolicy:   Tmpfs(get(s, "tmpfs", "")),
-		AutoAuth:      d.autoAuth(s.last("auto_auth")),
+		PIDFile:           get(s, "pid_file", ""),
+		ExitAfterAuth:     get(s, "exit_after_auth", false),
+		LogLevel:          levels()[get(s, "log_level", "")],
+		LogFormat:         get(s, "log_format", ""),
+		ClusterName:       get(s, "cluster_name", ""),
+		DisableIdleConns:  traffic(s, "disable_idle_connections"),
+		DisableKeepAlives: traffic(s, "disable_keep_alives"),
+		TmpfsPolicy:       Tmpfs(get(s, "tmpfs", "")),
+		Telemetry:         d.telemetry(s.last("telemetry")),
 	}}
-	p.vault = d.vault(s.last("vault"))
+	d.logFile(s, &p)
+	p.AutoAuth, p.authRisks = d.autoAuth(s.last("auto_auth")), d.taken()
+	p.vault, p.vaultRisks = d.vault(s.last("vault")), d.taken()
 	p.templateConfig = d.templateConfig(s.last("template_config"))
 	for _, t := range s.blocks["template"] {
 		p.Templates = append(p.Templates, d.template(t))
 	}
+	for _, t := range s.blocks["env_template"] {
+		p.EnvTemplates = append(p.EnvTemplates, d.envTemplate(t))
+	}
+	p.Exec = d.supervise(s.last("exec"))
+	d.proxies(s, &p)
+	for _, l := range s.blocks["listener"] {
+		p.Listeners = append(p.Listeners, d.listener(l))
+	}
+	p.otherRisks = d.taken()
 	return p
+}
+
+func (d *decoder) logFile(s *scope, p *part) {
+	p.Log = LogFile{Path: get(s, "log_file", ""), RotateDuration: get(s, "log_rotate_duration", time.Duration(0))}
+	if strings.ContainsAny(p.Log.Path, "*?[") {
+		d.errorf(s.at("log_file"), "Invalid value", "\"log_file\" must not contain *, ? or [.")
+	}
+	if n, ok := s.vals["log_rotate_bytes"].(int64); ok {
+		p.rotateBytes = &n
+	}
+	if n, ok := s.vals["log_rotate_max_files"].(int); ok {
+		p.rotateFiles = &n
+	}
+}
+
+// traffic knows that caching is the same as proxying.
+func traffic(s *scope, key string) Traffic {
+	words := get(s, key, []string(nil))
+	return Traffic{
+		AutoAuth:   slices.Contains(words, "auto-auth"),
+		Proxying:   slices.Contains(words, "proxying") || slices.Contains(words, "caching"),
+		Templating: slices.Contains(words, "templating"),
+	}
+}
+
+func (d *decoder) proxies(s *scope, p *part) {
+	cache, proxy := s.last("cache"), s.last("api_proxy")
+	p.Cache, p.APIProxy = d.cache(cache), d.proxy(proxy)
+	p.proxyToken = proxy != nil && proxy.attrs["use_auto_auth_token"] != nil
+	if cache != nil && len(cache.attrs) > 0 {
+		p.cacheProxy = d.proxy(cache)
+		p.cacheToken = cache.attrs["use_auto_auth_token"] != nil
+	}
 }
 
 func (d *decoder) vault(s *scope) *Vault {
@@ -52,6 +108,9 @@ func (d *decoder) vault(s *scope) *Vault {
 		Range:         s.def,
 	}
 	d.address(v.Address, s.at("address"))
+	if v.TLSSkipVerify {
+		d.risk(noVerify, s.at("tls_skip_verify"))
+	}
 	if (v.ClientCert == "") != (v.ClientKey == "") {
 		have, lacks := "client_cert", "client_key"
 		if v.ClientCert == "" {
@@ -68,6 +127,9 @@ func (d *decoder) address(addr string, at hcl.Range) {
 		return
 	}
 	u, err := url.Parse(addr)
+	if err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
+		d.risk(plainHTTP, at)
+	}
 	if err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" || err == nil && u.Scheme == "unix" {
 		return
 	}
@@ -81,8 +143,8 @@ func (d *decoder) retries(s *scope) int {
 	case n == -1:
 		return 0
 	case n < 0:
-		d.errorf(s.at("num_retries"), "Invalid value", "\"num_retries\" must be -1 (none), 0 (the default, 12) or more.")
-		return defaultRetries
+		d.warnf(s.at("num_retries"), "Unusual value", "A negative \"num_retries\" counts as -1: no retries.")
+		return 0
 	default:
 		return n
 	}
@@ -110,11 +172,15 @@ func (d *decoder) templateConfig(s *scope) *TemplateConfig {
 	if c.StaticSecretRenderInterval == 0 {
 		c.StaticSecretRenderInterval = def.StaticSecretRenderInterval
 	}
-	if c.MaxConnectionsPerHost < 0 {
-		d.errorf(s.at("max_connections_per_host"), "Invalid value", "\"max_connections_per_host\" must not be negative.")
+	if c.MaxConnectionsPerHost <= 0 {
+		if c.MaxConnectionsPerHost < 0 {
+			d.warnf(s.at("max_connections_per_host"), "Unusual value", "A negative \"max_connections_per_host\" counts as not set: %d.", def.MaxConnectionsPerHost)
+		}
+		c.MaxConnectionsPerHost = def.MaxConnectionsPerHost
 	}
 	if c.LeaseRenewalThreshold <= 0 || c.LeaseRenewalThreshold > 1 {
-		d.errorf(s.at("lease_renewal_threshold"), "Invalid value", "\"lease_renewal_threshold\" is a part of a lease: more than 0, at most 1.")
+		d.warnf(s.at("lease_renewal_threshold"), "Unusual value", "\"lease_renewal_threshold\" is a part of a lease: more than 0, at most 1. The default, %.2f, counts, so that no secret lapses before it is replaced.", def.LeaseRenewalThreshold)
+		c.LeaseRenewalThreshold = def.LeaseRenewalThreshold
 	}
 	return c
 }

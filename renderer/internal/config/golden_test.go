@@ -20,17 +20,37 @@ func text(t *testing.T, files map[string]*hcl.File, diags hcl.Diagnostics) strin
 	return b.String()
 }
 
+// others leaves out the warnings of unsafe.go, which tests of their own look at.
+func others(diags hcl.Diagnostics) hcl.Diagnostics {
+	known := map[string]bool{}
+	for k := noPerms; k <= secretInFile; k++ {
+		summary, _ := k.warning(1)
+		known[summary] = true
+	}
+	var out hcl.Diagnostics
+	for _, d := range diags {
+		if !known[d.Summary] {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
 var update = flag.Bool("update", false, "write the golden files")
 
-// TestBad compares everything that is said about each wrong file.
+// TestBad compares everything that is said about each wrong file; what is merely
+// unsafe counts in the files unsafe*.hcl only.
 func TestBad(t *testing.T) {
 	files, err := filepath.Glob("testdata/bad/*.hcl")
-	if err != nil || len(files) == 0 {
+	if err != nil || len(files) < 60 {
 		t.Fatal("no files", err)
 	}
 	for _, f := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(f), ".hcl"), func(t *testing.T) {
 			c, diags := Load([]string{f})
+			if !strings.HasPrefix(filepath.Base(f), "unsafe") {
+				diags = others(diags)
+			}
 			if len(diags) == 0 {
 				t.Fatal("no diagnostics")
 			}

@@ -31,6 +31,9 @@ func parseHCL1(name string, src []byte) (*body, hcl.Diagnostics) {
 			Subject: r.at(1, 1, 1).Ptr(),
 		}}
 	}
+	if at := tooDeepHCL(src); at >= 0 {
+		return empty, hcl.Diagnostics{tooDeep(name, src, at)}
+	}
 	root, diag := r.parse()
 	if diag != nil {
 		return empty, hcl.Diagnostics{diag}

@@ -15,15 +15,18 @@ import (
 func parseJSON(name string, src []byte) (*body, hcl.Diagnostics) {
 	start := hcl.Range{Filename: name, Start: hcl.InitialPos, End: hcl.InitialPos}
 	empty := &body{end: start, json: true}
+	if at := tooDeepJSON(src); at >= 0 {
+		return empty, hcl.Diagnostics{tooDeep(name, src, at)}
+	}
 	// The nil EvalContext below is what keeps "${" ordinary text.
 	expr, diags := json.ParseExpression(src, name)
 	if diags.HasErrors() {
-		for _, d := range diags {
-			if d.Subject == nil {
-				d.Subject = start.Ptr()
-			}
+		// The first is the mistake; those behind it may be thousands.
+		first := diags.Errs()[0].(*hcl.Diagnostic)
+		if first.Subject == nil {
+			first.Subject = start.Ptr()
 		}
-		return empty, diags
+		return empty, hcl.Diagnostics{first}
 	}
 	n, more := jsonNode(expr)
 	diags = append(diags, more...)

@@ -1,11 +1,14 @@
 // Package config reads configuration files: those of Vault Agent unchanged, and
 // with a few keys of our own. It is the only importer of an HCL decoder. It
-// does not look at the environment or at flags (but for the one variable that
-// allows duplicate arguments), and it contacts no server.
+// does not look at flags or at the environment (but for the variable that
+// allows duplicate arguments and those that aad_env_var names), and it contacts
+// no server.
 package config
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sort"
@@ -17,17 +20,35 @@ import (
 // allowDuplicates is Vault's own switch for files written before Vault 1.21.
 const allowDuplicates = "VAULT_ALLOW_PENDING_REMOVAL_DUPLICATE_HCL_ATTRIBUTES"
 
+const maxFile = 16 << 20
+
+// settings are what build needs to know beside the files.
+type settings struct {
+	strict          bool
+	allowDuplicates bool
+	getenv          func(string) string
+}
+
 // input is one file that was read.
 type input struct {
 	name string
 	src  []byte
 }
 
-// Load reads files and directories (their *.hcl and *.json, sorted), merges
+// Options change how a configuration is read.
+type Options struct {
+	Strict bool // the same as strict = true in a file
+}
+
+// Load is LoadWith without options.
+func Load(paths []string) (*Config, hcl.Diagnostics) { return LoadWith(paths, Options{}) }
+
+// LoadWith reads files and directories (their *.hcl and *.json, sorted), merges
 // them in order, and validates the whole. It returns everything that is wrong
-// at once. The Config is never nil, so that its Files can print the
-// diagnostics; with errors among them nothing else in it counts.
-func Load(paths []string) (*Config, hcl.Diagnostics) {
+// at once. The Config is never nil; with errors among the diagnostics it is not
+// to be run with, but holds what could be read, so that the caller can look for
+// mistakes in templates as well, and print all of them with the lines in Files.
+func LoadWith(paths []string, o Options) (*Config, hcl.Diagnostics) {
 	var inputs []input
 	var diags hcl.Diagnostics
 	for _, p := range paths {
@@ -36,7 +57,7 @@ func Load(paths []string) (*Config, hcl.Diagnostics) {
 			diags = append(diags, diag)
 		}
 		for _, f := range files {
-			src, err := os.ReadFile(f)
+			src, err := readFile(f)
 			if err != nil {
 				diags = append(diags, unreadable(f, err.Error()))
 				continue
@@ -47,11 +68,28 @@ func Load(paths []string) (*Config, hcl.Diagnostics) {
 	if len(paths) == 0 {
 		diags = append(diags, unreadable("", "no file or directory was named"))
 	}
-	c, more := build(inputs, os.Getenv(allowDuplicates) == "true")
+	c, more := build(inputs, settings{
+		strict: o.Strict, allowDuplicates: os.Getenv(allowDuplicates) == "true", getenv: os.Getenv,
+	})
 	if len(diags) > 0 && len(inputs) == 0 {
 		more = nil // "missing auto_auth" would only distract
 	}
 	return c, append(diags, more...)
+}
+
+// readFile takes no more than any configuration can need: a wrong path may name
+// something without an end.
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	src, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(src) > maxFile {
+		err = fmt.Errorf("%s is larger than %d MiB, which no configuration is", name, maxFile>>20)
+	}
+	return src, err
 }
 
 func unreadable(name, why string) *hcl.Diagnostic {
@@ -100,19 +138,19 @@ func isConfigName(name string) bool {
 	return strings.HasSuffix(name, ".hcl") || strings.HasSuffix(name, ".json")
 }
 
-// build is Load without the reading.
-func build(inputs []input, allowDup bool) (*Config, hcl.Diagnostics) {
+// build is LoadWith without the reading.
+func build(inputs []input, o settings) (*Config, hcl.Diagnostics) {
 	files := map[string]*hcl.File{}
 	var bodies []*body
 	var diags hcl.Diagnostics
 	broken := false
 	for _, in := range inputs {
-		f, b, more := parse(in, allowDup)
+		f, b, more := parse(in, o.allowDuplicates)
 		files[in.name] = f
 		bodies, diags = append(bodies, b), append(diags, more...)
 		broken = broken || len(b.items) == 0 && more.HasErrors()
 	}
-	d := &decoder{strict: anyStrict(bodies)}
+	d := &decoder{strict: o.strict || anyStrict(bodies), getenv: o.getenv}
 	root := Schema()
 	var parts []part
 	end := hcl.Range{Start: hcl.InitialPos, End: hcl.InitialPos}
@@ -120,12 +158,13 @@ func build(inputs []input, allowDup bool) (*Config, hcl.Diagnostics) {
 		end = b.end
 		parts = append(parts, d.file(d.read(b, root, b.end)))
 	}
-	c := merge(parts, d.strict)
+	w := merge(parts, d.strict)
 	if !broken { // a block may be missing only because its file could not be read
-		d.validate(c, end)
+		d.validate(w, end)
 	}
-	c.Files = files
-	return c, order(inputs, append(diags, d.diags...))
+	d.unsafe(w.risks)
+	w.Files = files
+	return w.Config, order(inputs, append(diags, d.diags...))
 }
 
 // parse reads one file by HCL1's rules, or as JSON if its first character says
@@ -140,7 +179,7 @@ func parse(in input, allowDup bool) (*hcl.File, *body, hcl.Diagnostics) {
 	}
 	b, diags := read(in.name, src)
 	diags = append(diags, duplicates(b, allowDup)...)
-	return &hcl.File{Bytes: src, Body: b, Nav: nav{b}}, b, diags
+	return &hcl.File{Bytes: masked(src, b), Body: b, Nav: nav{b}}, b, diags
 }
 
 // anyStrict looks for strict = true before anything is decoded: it changes

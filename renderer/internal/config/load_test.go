@@ -32,6 +32,7 @@ func seed() *Config {
 	return &Config{
 		PIDFile:     "./pidfile",
 		TmpfsPolicy: TmpfsWarn,
+		Log:         LogFile{RotateDuration: 24 * time.Hour},
 		Vault:       Vault{Address: "http://vault-server:8200", NumRetries: 12},
 		AutoAuth: &AutoAuth{
 			Method: Method{
@@ -56,6 +57,7 @@ func seed() *Config {
 func full() *Config {
 	return &Config{
 		PIDFile: "/run/renderer/pid", ExitAfterAuth: true, LogLevel: "warn", LogFormat: "json", TmpfsPolicy: TmpfsOff,
+		Cache: &Cache{}, Log: LogFile{RotateDuration: 24 * time.Hour},
 		Vault: Vault{
 			Address: "https://vault.example.com:8200", CACert: "/etc/ssl/ca.pem", CAPath: "/etc/ssl/ca",
 			ClientCert: "/etc/ssl/client.pem", ClientKey: "/etc/ssl/client.key", TLSSkipVerify: true,
@@ -101,7 +103,7 @@ func full() *Config {
 
 func strict() *Config {
 	return &Config{
-		Strict: true, TmpfsPolicy: TmpfsRequire, Vault: Vault{NumRetries: 12}, TemplateConfig: engine(),
+		Strict: true, TmpfsPolicy: TmpfsRequire, Vault: Vault{NumRetries: 12}, TemplateConfig: engine(), Log: LogFile{RotateDuration: 24 * time.Hour},
 		AutoAuth: &AutoAuth{
 			Method: Method{
 				Type: "approle", MountPath: "auth/approle", MinBackoff: time.Second, MaxBackoff: 5 * time.Minute,
@@ -134,7 +136,7 @@ func TestLoadGood(t *testing.T) {
 		}
 		t.Run(filepath.Base(f), func(t *testing.T) {
 			got, diags := Load([]string{f})
-			if len(diags) > 0 {
+			if diags = others(diags); len(diags) > 0 {
 				t.Fatal(text(t, got.Files, diags))
 			}
 			name, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(f), filepath.Ext(f)), "-")
@@ -191,7 +193,7 @@ template {
 		t.Fatal(err)
 	}
 	c, diags := Load([]string{dir})
-	if len(diags) > 0 {
+	if diags = others(diags); len(diags) > 0 {
 		t.Fatal(text(t, c.Files, diags))
 	}
 	switch {
@@ -248,7 +250,7 @@ func TestLoadReportsEveryFile(t *testing.T) {
 func TestAllowDuplicates(t *testing.T) {
 	t.Setenv(allowDuplicates, "true")
 	c, diags := Load([]string{"testdata/bad/duplicate.hcl"})
-	if len(diags) != 1 || diags.HasErrors() || c.PIDFile != "/b" {
+	if diags = others(diags); len(diags) != 1 || diags.HasErrors() || c.PIDFile != "/b" {
 		t.Errorf("%q: %v", c.PIDFile, diags)
 	}
 }
@@ -296,8 +298,8 @@ template {
 }
 `
 	lines := strings.Split(src, "\n")
-	c, diags := build([]input{{"t.hcl", []byte(src)}}, false)
-	if len(diags) > 0 {
+	c, diags := build([]input{{"t.hcl", []byte(src)}}, settings{getenv: os.Getenv})
+	if diags = others(diags); len(diags) > 0 {
 		t.Fatal(diags)
 	}
 	for _, tpl := range c.Templates {

@@ -1,34 +1,92 @@
 package config
 
+import "time"
+
+// whole is what all files say together, and what checking it needs to know.
+type whole struct {
+	*Config
+	explicitProxy bool      // there is an api_proxy block
+	cacheProxy    *APIProxy // what cache says in its place, or nil
+	cacheToken    bool      // use_auto_auth_token is set in cache
+	proxyToken    bool      // ... in api_proxy
+	risks         []risk
+}
+
 // merge joins what the files say, in their order: blocks replace the whole
-// block of an earlier file, templates are appended, exit_after_auth and strict
-// stay true once they are, and of other values the last that is not empty wins.
-func merge(parts []part, strict bool) *Config {
-	c := &Config{
+// block of an earlier file, templates and listeners are appended, what is
+// switched on stays on, and of other values the last that is not empty wins.
+func merge(parts []part, strict bool) whole {
+	w := whole{Config: &Config{
 		Strict:         strict,
 		Vault:          Vault{NumRetries: defaultRetries},
 		TemplateConfig: defaultTemplateConfig(),
-	}
+	}}
+	var vault, auth, other []risk
 	for _, p := range parts {
-		c.PIDFile = later(c.PIDFile, p.PIDFile)
-		c.LogLevel = later(c.LogLevel, p.LogLevel)
-		c.LogFormat = later(c.LogFormat, p.LogFormat)
-		c.TmpfsPolicy = later(c.TmpfsPolicy, p.TmpfsPolicy)
-		c.ExitAfterAuth = c.ExitAfterAuth || p.ExitAfterAuth
+		w.scalars(p)
+		w.blocks(p)
 		if p.vault != nil {
-			c.Vault = *p.vault
+			w.Vault, vault = *p.vault, p.vaultRisks
 		}
 		if p.AutoAuth != nil {
-			c.AutoAuth = p.AutoAuth
+			w.AutoAuth, auth = p.AutoAuth, p.authRisks
 		}
-		// A block that says nothing but defaults does not undo an earlier one.
-		if p.templateConfig != nil && *p.templateConfig != defaultTemplateConfig() {
-			c.TemplateConfig = *p.templateConfig
-		}
-		c.Templates = append(c.Templates, p.Templates...)
+		w.Templates = append(w.Templates, p.Templates...)
+		w.EnvTemplates = append(w.EnvTemplates, p.EnvTemplates...)
+		w.Listeners = append(w.Listeners, p.Listeners...)
+		other = append(other, p.otherRisks...)
 	}
-	settleTmpfs(c)
-	return c
+	w.risks = append(append(vault, auth...), other...)
+	if w.explicitProxy = w.APIProxy != nil; !w.explicitProxy {
+		w.APIProxy = w.cacheProxy
+	}
+	if w.Log.RotateDuration == 0 {
+		w.Log.RotateDuration = 24 * time.Hour
+	}
+	settleTmpfs(w.Config)
+	return w
+}
+
+func (w *whole) scalars(p part) {
+	w.PIDFile = later(w.PIDFile, p.PIDFile)
+	w.LogLevel = later(w.LogLevel, p.LogLevel)
+	w.LogFormat = later(w.LogFormat, p.LogFormat)
+	w.ClusterName = later(w.ClusterName, p.ClusterName)
+	w.TmpfsPolicy = later(w.TmpfsPolicy, p.TmpfsPolicy)
+	w.ExitAfterAuth = w.ExitAfterAuth || p.ExitAfterAuth
+	w.DisableIdleConns = w.DisableIdleConns.or(p.DisableIdleConns)
+	w.DisableKeepAlives = w.DisableKeepAlives.or(p.DisableKeepAlives)
+	w.Log.Path = later(w.Log.Path, p.Log.Path)
+	w.Log.RotateDuration = orElse(p.Log.RotateDuration, w.Log.RotateDuration)
+	if p.rotateBytes != nil {
+		w.Log.RotateBytes = *p.rotateBytes
+	}
+	if p.rotateFiles != nil {
+		w.Log.RotateMaxFiles = *p.rotateFiles
+	}
+}
+
+func (w *whole) blocks(p part) {
+	// A block that says nothing but defaults does not undo an earlier one.
+	if p.templateConfig != nil && *p.templateConfig != defaultTemplateConfig() {
+		w.TemplateConfig = *p.templateConfig
+	}
+	if p.Exec != nil {
+		w.Exec = p.Exec
+	}
+	if p.Telemetry != nil {
+		w.Telemetry = p.Telemetry
+	}
+	if p.Cache != nil {
+		w.Cache, w.cacheProxy, w.cacheToken = p.Cache, p.cacheProxy, p.cacheToken
+	}
+	if p.APIProxy != nil {
+		w.APIProxy, w.proxyToken = p.APIProxy, p.proxyToken
+	}
+}
+
+func (t Traffic) or(o Traffic) Traffic {
+	return Traffic{t.AutoAuth || o.AutoAuth, t.Proxying || o.Proxying, t.Templating || o.Templating}
 }
 
 func later[T ~string](a, b T) T {

@@ -168,7 +168,7 @@ func FuzzLoad(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
-		c, diags := build([]input{{"fuzz.hcl", src}}, false)
+		c, diags := build([]input{{"fuzz.hcl", src}}, settings{getenv: os.Getenv})
 		for _, d := range diags {
 			if d.Subject == nil || d.Subject.Start.Line < 1 || d.Subject.Filename != "fuzz.hcl" ||
 				d.Subject.Start.Byte > d.Subject.End.Byte || d.Subject.End.Byte > len(c.Files["fuzz.hcl"].Bytes)+1 {

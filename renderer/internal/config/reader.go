@@ -12,7 +12,9 @@ import (
 // decoder collects what is wrong while blocks are read.
 type decoder struct {
 	strict bool
+	getenv func(string) string
 	diags  hcl.Diagnostics
+	risks  []risk // of the block that is read; see unsafe.go
 }
 
 // scope is one block, read by its section's table.
@@ -74,14 +76,7 @@ func (d *decoder) read(b hcl.Body, sec *Section, def hcl.Range) *scope {
 	content, rest, diags := b.PartialContent(sec.schema())
 	d.diags = append(d.diags, diags...)
 	for _, name := range sortedKeys(content.Attributes) {
-		a, k := content.Attributes[name], sec.key(name)
-		if v, _ := a.Expr.Value(nil); k.Support != Supported {
-			d.unsupported(k, a.NameRange, isOff(v))
-		} else if v, ok := d.convert(k, a.Expr); ok {
-			s.vals[name], s.attrs[name] = v, a
-		} else {
-			s.attrs[name] = a
-		}
+		d.attribute(s, content.Attributes[name], *sec.key(name))
 	}
 	for _, blk := range content.Blocks {
 		d.block(s, blk, sec.key(strings.ToLower(blk.Type)))
@@ -95,6 +90,21 @@ func (d *decoder) read(b hcl.Body, sec *Section, def hcl.Range) *scope {
 		d.unknownIn(s)
 	}
 	return s
+}
+
+func (d *decoder) attribute(s *scope, a *hcl.Attribute, k Key) {
+	if k.Support != Supported {
+		v, _ := a.Expr.Value(nil)
+		d.unsupported(&k, a.NameRange, isOff(v))
+	}
+	if k.Alt != "" {
+		k.Kind = k.Alt
+	}
+	// What has no effect must still be valid.
+	if v, ok := d.convert(&k, a.Expr); ok && k.Support == Supported {
+		s.vals[k.Name] = v
+	}
+	s.attrs[k.Name] = a
 }
 
 func (d *decoder) block(s *scope, blk *hcl.Block, k *Key) {
@@ -142,6 +152,8 @@ func (d *decoder) count(s *scope, k *Key) {
 func (d *decoder) unsupported(k *Key, at hcl.Range, off bool) {
 	switch {
 	case k.Support == Silent || off && k.Support == Missing:
+	case k.Support == Refused:
+		d.errorf(at, "Not allowed here", "%q is not allowed in this block. %s", k.Name, k.Doc)
 	case k.Support == NoEffect:
 		d.warnf(at, "No effect", "%q has no effect. %s", k.Name, k.Doc)
 	default:
@@ -176,6 +188,9 @@ func (d *decoder) unknown(rest hcl.Body, sec *Section) {
 func (s *Section) title() string {
 	if s.Name == "configuration" {
 		return "the configuration"
+	}
+	if s.Title != "" {
+		return s.Title
 	}
 	return fmt.Sprintf("%q", s.Name)
 }

@@ -66,7 +66,16 @@ func reference(b *strings.Builder, title string, s *Section) {
 		if title != "Top level" {
 			name = title + "." + name
 		}
-		reference(b, name, k.Section)
+		if len(k.Section.Variants) == 0 {
+			reference(b, name, k.Section)
+		}
+		for _, v := range k.Section.Variants {
+			mark := ""
+			if v.Own {
+				mark = " *"
+			}
+			reference(b, name+" of "+v.Name+mark, v)
+		}
 	}
 	if title == "Top level" {
 		b.WriteString("\n")

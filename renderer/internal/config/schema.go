@@ -19,6 +19,11 @@ const (
 	Perms        Kind = "permissions"       // "0640" or 0640
 	Mode         Kind = "octal number"      // 0640
 	Command      Kind = "command"           // list of strings, or one string
+	Strings      Kind = "list of strings"   // ["a", "b"]
+	Words        Kind = "list"              // ["a", "b"], or "a,b"
+	Size         Kind = "number of bytes"   // 1048576
+	WaitString   Kind = "min:max"           // "2s:10s", or "2s"
+	TokenUse     Kind = "boolean or force"  // also "force"
 	SignalName   Kind = "signal name"       // SIGHUP
 	Any          Kind = "any value"         // only keys without a function have it
 	Block        Kind = "block"             // name { ... }
@@ -33,6 +38,7 @@ const (
 	Missing           // Vault Agent has it, this version not: an error, unless it is set to "off"
 	NoEffect          // accepted, does nothing, as in Vault Agent: a warning
 	Silent            // accepted, does nothing, and nobody needs to know
+	Refused           // Vault Agent refuses it here too: an error
 )
 
 // Key is one row of the schema: one attribute or block.
@@ -42,21 +48,42 @@ type Key struct {
 	Support Support
 	Default string   // as written in a file; "" = none
 	Enum    []string // the allowed values, if they are a fixed set
+	Exact   bool     // letters of Enum count as they are written
+	Words   []string // the allowed elements of a list
 	Doc     string   // one sentence; for Missing and NoEffect: what to do instead
 	EmptyOK bool     // for a Missing block: an empty one is harmless
 	Own     bool     // ours, not Vault Agent's
+	Secret  bool     // its value is masked in every source line that is shown
 	Section *Section // what is inside a block
+	Alt     Kind     // a block that may also be written as an attribute of this kind
+
+	NegUnset bool // a negative duration counts as not set, as in Vault Agent
 }
 
 // Section is what may stand inside one kind of block.
 type Section struct {
 	Name    string
+	Title   string // for people; "" = the name
 	Label   string // what a label means; "" = labels are ignored
 	Strict  bool   // unknown keys are an error, as in Vault Agent
 	Map     bool   // a map: repeated blocks are merged
 	Max     int    // blocks allowed in one place; 0 = any number
 	LastOne bool   // of several blocks the last counts, as in Vault Agent
+	Own     bool   // ours, not Vault Agent's
 	Keys    []Key
+
+	// Variants are the tables of a map whose keys depend on the type of the
+	// block around it, which is the variant's Name.
+	Variants []*Section
+}
+
+func (s *Section) variant(name string) *Section {
+	for _, v := range s.Variants {
+		if v.Name == name {
+			return v
+		}
+	}
+	return nil
 }
 
 func (s *Section) key(name string) *Key {
@@ -84,7 +111,7 @@ func (s *Section) names() []string {
 func (s *Section) schema() *hcl.BodySchema {
 	out := &hcl.BodySchema{}
 	for _, k := range s.Keys {
-		attr, block := k.Kind != Block, k.Kind == Block
+		attr, block := k.Kind != Block || k.Alt != "", k.Kind == Block
 		if k.Support != Supported {
 			attr, block = true, true
 		}

@@ -8,6 +8,9 @@ import (
 // didYouMean is ` Did you mean "x"?` for the nearest of the known names, or "".
 func didYouMean(name string, known []string) string {
 	name = strings.ToLower(name)
+	if k := alias(name, known); k != "" {
+		return fmt.Sprintf(" Did you mean %q?", k)
+	}
 	best, least := "", 3
 	if len(name) <= 4 {
 		least = 2 // "user" is not a misspelt "perms"

@@ -69,6 +69,11 @@ func sentence(text string) string {
 // better prefers HCL2's explanation of the mistake if HCL2 stops at the same
 // line, or knows which block was never closed: it says more.
 func (r *hcl1) better(d *hcl.Diagnostic) *hcl.Diagnostic {
+	// HCL2's parser calls itself for every sign of nesting, also in places that
+	// are no nesting for HCL1: only a file of a usual size is safe with it.
+	if len(r.src) > 64<<10 {
+		return d
+	}
 	_, diags := hclsyntax.ParseConfig(r.src, r.name, hcl.InitialPos)
 	for i, err := range diags.Errs() {
 		x, ok := err.(*hcl.Diagnostic)

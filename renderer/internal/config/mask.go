@@ -1,0 +1,60 @@
+package config
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+)
+
+// masked is the source as diagnostics may show it: with the values of keys that
+// hold credentials overwritten, at the same offsets.
+func masked(src []byte, b *body) []byte {
+	names := secretKeys()
+	out := bytes.Clone(src)
+	// The text covers files that cannot be parsed, the tree values of any shape.
+	pattern := regexp.MustCompile(`(?i)\b(?:` + strings.Join(names, "|") + `)"?[ \t]*[=:][ \t]*"((?:[^"\\\n]|\\.)*)`)
+	for _, m := range pattern.FindAllSubmatchIndex(src, -1) {
+		blot(out[m[2]:m[3]])
+	}
+	known := map[string]bool{}
+	for _, n := range names {
+		known[n] = true
+	}
+	maskBody(out, b, known)
+	return out
+}
+
+func maskBody(out []byte, b *body, secret map[string]bool) {
+	for _, it := range b.items {
+		for _, n := range append([]*node{it.val}, it.val.elems...) {
+			switch r := n.text; {
+			case n.obj != nil:
+				maskBody(out, n.obj, secret)
+			case secret[strings.ToLower(it.name)] && r.Start.Byte <= r.End.Byte && r.End.Byte <= len(out):
+				blot(out[r.Start.Byte:r.End.Byte])
+			}
+		}
+	}
+}
+
+// blot keeps line breaks, so that lines stay where they are, and quotes.
+func blot(text []byte) {
+	for i, c := range text {
+		if c != '\n' && c != '"' {
+			text[i] = '*'
+		}
+	}
+}
+
+// secretKeys are the keys whose values are credentials themselves.
+func secretKeys() []string {
+	out := []string{"circonus_api_token", "aad"}
+	for _, c := range methodConfigs() {
+		for _, k := range c.Keys {
+			if k.Secret {
+				out = append(out, k.Name)
+			}
+		}
+	}
+	return out
+}

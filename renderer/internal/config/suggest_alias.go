@@ -1,0 +1,60 @@
+package config
+
+import "slices"
+
+// alias is the known name for a word that people write in its place and that is
+// too far from it to be a slip of the finger.
+func alias(name string, known []string) string {
+	if slices.Contains(known, name) {
+		return ""
+	}
+	for _, k := range aliases()[name] {
+		if slices.Contains(known, k) {
+			return k
+		}
+	}
+	return ""
+}
+
+// aliases maps what is written to what may be meant, the likeliest first; what
+// the block at hand does not know is passed over.
+func aliases() map[string][]string {
+	return map[string][]string{
+		// template
+		"mode": {"perms"}, "permissions": {"perms", "mode"}, "permission": {"perms", "mode"}, "chmod": {"perms", "mode"},
+		"file_mode": {"perms", "mode"}, "file_perms": {"perms", "mode"}, "perms": {"mode"},
+		"dest": {"destination", "path"}, "dst": {"destination", "path"}, "destination_path": {"destination"},
+		"dest_path": {"destination", "path"}, "output": {"destination", "path"}, "target": {"destination", "path"},
+		"out": {"destination"}, "file": {"destination", "path", "source"}, "path": {"destination", "token_path", "token_file_path", "address"},
+		"file_path": {"destination", "path", "token_file_path", "role_id_file_path"}, "filename": {"destination", "path"},
+		"destination": {"path"}, "src": {"source"}, "source_path": {"source"}, "source_file": {"source"}, "template": {"source", "contents"},
+		"template_file": {"source"}, "content": {"contents"}, "text": {"contents"}, "data": {"contents"}, "body": {"contents"}, "inline": {"contents"},
+		"cmd": {"command"}, "run": {"command"}, "reload_command": {"command"}, "on_change": {"command"}, "args": {"command"},
+		"owner": {"user"}, "group_name": {"group"}, "user": {"owner", "username"}, "uid": {"owner"}, "gid": {"group"},
+		"left_delim": {"left_delimiter"}, "right_delim": {"right_delimiter"}, "sandbox": {"sandbox_path"},
+		"denylist": {"function_denylist"}, "blacklist": {"function_denylist"}, "function_deny_list": {"function_denylist"},
+		"fail_on_missing_key": {"error_on_missing_key"}, "missing_key": {"error_on_missing_key"}, "enabled": {"bool"},
+		"create_dirs": {"create_dest_dirs"}, "mkdir": {"create_dest_dirs"}, "quiescence": {"wait"}, "splay": {"wait"},
+		// auto_auth and its methods
+		"role_id": {"role_id_file_path"}, "role_id_path": {"role_id_file_path"}, "role_id_file": {"role_id_file_path"},
+		"secret_id": {"secret_id_file_path"}, "secret_id_path": {"secret_id_file_path"}, "secret_id_file": {"secret_id_file_path"},
+		"remove_secret_id_file": {"remove_secret_id_file_after_reading"}, "remove_secret_id_after_reading": {"remove_secret_id_file_after_reading"},
+		"token_path": {"token_file_path", "path"}, "token_file_path": {"token_path", "path"}, "token_file": {"token_file_path", "token_path", "path"}, "token": {"token_file_path"},
+		"service_account_token_path": {"token_path"}, "service_account_token_file": {"token_path"}, "jwt": {"path"}, "jwt_path": {"path", "token_path"}, "jwt_file": {"path"},
+		"role_name": {"role", "name"}, "name": {"role"}, "role": {"name"}, "password": {"password_file_path"}, "password_path": {"password_file_path"}, "password_file": {"password_file_path"},
+		"user_name": {"username"}, "login": {"username"}, "keytab": {"keytab_path"}, "krb5conf": {"krb5conf_path"}, "krb5_conf": {"krb5conf_path"},
+		"mount": {"mount_path"}, "mount_point": {"mount_path"}, "auth_path": {"mount_path"}, "sinks": {"sink"}, "methods": {"method"}, "ttl": {"wrap_ttl"},
+		"k8s": {"kubernetes"}, "kube": {"kubernetes"}, "token-file": {"token_file"}, "oidc": {"jwt"}, "tls": {"cert"}, "iam": {"aws"}, "ec2": {"aws"},
+		"gce": {"gcp"}, "google": {"gcp"}, "msi": {"azure"}, "pcf": {"cf"}, "cloudfoundry": {"cf"}, "ali": {"alicloud"}, "aliyun": {"alicloud"}, "app_role": {"approle"}, "app-role": {"approle"}, "krb5": {"kerberos"},
+		// vault
+		"addr": {"address"}, "url": {"address"}, "server": {"address"}, "vault_addr": {"address"}, "host": {"address"}, "bind": {"address"}, "listen": {"address"},
+		"ca_file": {"ca_cert"}, "cacert": {"ca_cert"}, "ca": {"ca_cert"}, "tls_ca_cert": {"ca_cert"}, "ca_cert_file": {"ca_cert"}, "ca_dir": {"ca_path"},
+		"cert_file": {"tls_cert_file", "client_cert"}, "key_file": {"tls_key_file", "client_key"}, "tls_cert": {"tls_cert_file", "client_cert"}, "tls_key": {"tls_key_file", "client_key"},
+		"skip_verify": {"tls_skip_verify"}, "insecure": {"tls_skip_verify"}, "insecure_skip_verify": {"tls_skip_verify"}, "tls_insecure": {"tls_skip_verify"},
+		"server_name": {"tls_server_name"}, "sni": {"tls_server_name"}, "retries": {"num_retries", "retry"}, "attempts": {"num_retries"}, "max_retries": {"num_retries"},
+		// top level
+		"pidfile": {"pid_file"}, "loglevel": {"log_level"}, "auth": {"auto_auth"}, "autoauth": {"auto_auth"}, "templates": {"template"}, "listeners": {"listener"},
+		"metrics": {"telemetry"}, "proxy": {"api_proxy"}, "once": {"exit_after_auth"}, "env": {"env_template"},
+		"static_secret_refresh_interval": {"static_secret_render_interval"}, "refresh_interval": {"static_secret_render_interval"}, "statsd_addr": {"statsd_address"}, "dogstatsd_address": {"dogstatsd_addr"}, "statsite_addr": {"statsite_address"},
+	}
+}
