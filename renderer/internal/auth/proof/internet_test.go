@@ -31,6 +31,9 @@ func TestRealVaultClouds(t *testing.T) {
 		name string
 		run  func(*testing.T, *internet)
 	}{
+		{"aws", s.aws},
+		{"azure", s.azure},
+		{"gcp", s.gcp},
 		{"cf", s.cf},
 		{"kerberos", s.kerberos},
 		{"alicloud", s.alicloud},
