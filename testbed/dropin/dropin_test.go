@@ -14,7 +14,7 @@ import (
 )
 
 // atOnce is how many cases run at one time: they mostly wait.
-const atOnce = 8
+const atOnce = 16
 
 func TestDropIn(t *testing.T) {
 	t.Parallel()

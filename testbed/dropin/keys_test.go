@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -43,6 +44,22 @@ func newPKI(dir string) error {
 	return nil
 }
 
+// clientTLS trusts our CA and shows our certificate.
+func (w *world) clientTLS() (*tls.Config, error) {
+	dir := filepath.Join(w.dir, "pki")
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "client.pem"), filepath.Join(dir, "client.key"))
+	if err != nil {
+		return nil, err
+	}
+	ca, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	return &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}}, nil
+}
+
 // newKeys makes the key that signs JWTs and the one that sinks encrypt for.
 func (w *world) newKeys() (err error) {
 	if w.jwtKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
@@ -67,13 +84,17 @@ func (w *world) prepareJWT(ctx context.Context) error {
 	})
 }
 
-// jwt signs a token for auth/jwt; words are claims beside the usual ones.
+// jwt signs a token for auth/jwt; words are claims beside the usual
+// ones, or empty to take one away.
 func (w *world) jwt(words []string) (string, error) {
 	now := time.Now()
 	claims := map[string]any{"sub": "app", "aud": "vault", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}
 	for _, word := range words {
 		k, v, _ := strings.Cut(word, "=")
 		claims[k] = v
+		if v == "" {
+			delete(claims, k)
+		}
 	}
 	body, err := json.Marshal(claims)
 	if err != nil {

@@ -139,6 +139,6 @@ func logShape(text string) string {
 			least = min(least, i)
 		}
 	}
-	// Who logs what at the two levels for developers is nobody's contract.
-	return format + " from " + order[max(least, 1)]
+	// Who logs what at the levels for developers is nobody's contract.
+	return format + " from " + order[max(least, slices.Index(order, "info"))]
 }

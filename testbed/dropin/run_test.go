@@ -236,7 +236,11 @@ func (r *run) request(ctx context.Context, name string, words []string) error {
 		return fmt.Errorf("words are missing")
 	}
 	method, url := words[0], words[1]
-	client := &http.Client{Timeout: 5 * time.Second}
+	tlsConf, err := r.s.w.clientTLS()
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: tlsConf}}
 	if rest, ok := strings.CutPrefix(url, "unix:"); ok {
 		socket, path, _ := strings.Cut(rest, ":")
 		url = "http://socket" + path

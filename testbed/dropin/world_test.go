@@ -174,6 +174,7 @@ path "secret/*" { capabilities = ["create", "read", "update", "delete", "list"] 
 path "kv1/*"    { capabilities = ["create", "read", "update", "delete", "list"] }
 path "transit/random" { capabilities = ["create", "update"] }
 path "secret/data/denied" { capabilities = ["deny"] }
+path "nowhere/*" { capabilities = ["list"] }
 path "ssh/creds/otp" { capabilities = ["create", "update"] }
 `
 
