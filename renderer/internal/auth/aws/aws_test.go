@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -279,14 +280,14 @@ func TestWatch(t *testing.T) {
 		if _, err := m.Login(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		changes := 0
-		go m.Watch(t.Context(), func() { changes++ })
-		pass := func(d time.Duration, want int) {
+		var changes atomic.Int32
+		go m.Watch(t.Context(), func() { changes.Add(1) })
+		pass := func(d time.Duration, want int32) {
 			t.Helper()
 			time.Sleep(d)
 			synctest.Wait()
-			if changes != want {
-				t.Fatalf("%d changes, not %d", changes, want)
+			if n := changes.Load(); n != want {
+				t.Fatalf("%d changes, not %d", n, want)
 			}
 		}
 		pass(10*time.Minute, 0)
@@ -318,20 +319,20 @@ func TestWatchWebIdentity(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.CredentialPollInterval = 10 * time.Second
-		changes := 0
-		go m.Watch(t.Context(), func() { changes++ })
+		var changes atomic.Int32
+		go m.Watch(t.Context(), func() { changes.Add(1) })
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if changes != 0 || asked != 1 {
-			t.Errorf("%d changes, %d exchanges", changes, asked)
+		if n := changes.Load(); n != 0 || asked != 1 {
+			t.Errorf("%d changes, %d exchanges", n, asked)
 		}
 		if err := os.WriteFile(token, []byte("canary-next"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if changes != 1 || asked != 1 {
-			t.Errorf("%d changes, %d exchanges", changes, asked)
+		if n := changes.Load(); n != 1 || asked != 1 {
+			t.Errorf("%d changes, %d exchanges", n, asked)
 		}
 	})
 }
