@@ -2,8 +2,11 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/hashicorp/hcl/v2"
 )
 
 // methodConfig reads the config map by the table of the method's type.
@@ -58,7 +61,7 @@ func example(method string) string {
 	for _, k := range requiredKeys(method) {
 		out = append(out, fmt.Sprintf("%s = \"...\"", k))
 	}
-	return strings.Join(out, "  ")
+	return strings.Join(out, " ")
 }
 
 func requiredKeys(method string) []string {
@@ -117,11 +120,15 @@ func (d *decoder) required(c *scope, keys ...string) {
 	}
 }
 
+// lowerFirst makes a key's words the second half of a sentence.
 func lowerFirst(s string) string {
-	if len(s) > 1 && s[1] >= 'a' && s[1] <= 'z' {
-		return strings.ToLower(s[:1]) + s[1:]
+	if strings.HasPrefix(s, "File") {
+		return "the f" + s[1:]
 	}
-	return s
+	if strings.HasPrefix(s, "Vault") {
+		return s
+	}
+	return strings.ToLower(s[:1]) + s[1:]
 }
 
 func orElse[T comparable](v, def T) T {
@@ -132,12 +139,17 @@ func orElse[T comparable](v, def T) T {
 	return v
 }
 
-// idle warns of keys that do nothing beside the others, and says why.
+// idle warns of keys that do nothing beside the others, and says why. Their
+// values do not matter then, as in Vault Agent.
 func (d *decoder) idle(c *scope, why string, keys ...string) {
 	for _, k := range keys {
-		if c.attrs[k] != nil {
-			d.warnf(c.attrs[k].NameRange, "No effect", "%q has no effect %s.", k, why)
+		a := c.attrs[k]
+		if a == nil {
+			continue
 		}
+		at := a.Expr.StartRange()
+		d.diags = slices.DeleteFunc(d.diags, func(x *hcl.Diagnostic) bool { return *x.Subject == at })
+		d.warnf(a.NameRange, "No effect", "%q has no effect %s.", k, why)
 	}
 }
 

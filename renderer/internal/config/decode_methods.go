@@ -37,9 +37,11 @@ func (d *decoder) cert(c *scope) *Cert {
 		ClientCert:   get(c, "client_cert", ""),
 		ClientKey:    get(c, "client_key", ""),
 		Reload:       get(c, "reload", false),
-		ReloadPeriod: d.positive(c, "reload_period", time.Minute, true),
+		ReloadPeriod: time.Minute,
 	}
-	if !out.Reload && valid(c, "reload") {
+	if out.Reload {
+		out.ReloadPeriod = d.positive(c, "reload_period", time.Minute, true)
+	} else if valid(c, "reload") {
 		d.idle(c, "without reload = true", "reload_period")
 	}
 	if (out.ClientCert == "") != (out.ClientKey == "") && valid(c, "client_cert") && valid(c, "client_key") {
@@ -132,7 +134,7 @@ func (d *decoder) gcp(c *scope) *GCP {
 
 func (d *decoder) jwtExp(c *scope) time.Duration {
 	n := get(c, "jwt_exp", 15)
-	if n <= 0 {
+	if n <= 0 && get(c, "type", "") != "gce" {
 		d.errorf(c.at("jwt_exp"), "Invalid value", "\"jwt_exp\" must be a positive number of minutes.")
 	}
 	return time.Duration(n) * time.Minute

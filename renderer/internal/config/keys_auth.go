@@ -47,7 +47,7 @@ func sinkSection() *Section {
 const (
 	podToken     = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 	pollSeconds  = "Seconds between two looks for new credentials."
-	rolePlease   = "Role to log in with; required."
+	rolePlease   = "The role to log in with; required."
 	removeSecret = "Delete that file once it is read."
 	removeTarget = "Delete the target of a symbolic link instead of the link."
 )

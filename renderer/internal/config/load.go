@@ -68,6 +68,9 @@ func LoadWith(paths []string, o Options) (*Config, hcl.Diagnostics) {
 	if len(paths) == 0 {
 		diags = append(diags, unreadable("", "no file or directory was named"))
 	}
+	if len(inputs) > 0 {
+		soften(diags)
+	}
 	c, more := build(inputs, settings{
 		strict: o.Strict, allowDuplicates: os.Getenv(allowDuplicates) == "true", getenv: os.Getenv,
 	})
@@ -122,9 +125,27 @@ func expand(path string) ([]string, *hcl.Diagnostic) {
 		}
 	}
 	if len(out) == 0 {
-		return nil, unreadable(path, "the directory has no file whose name ends in .hcl or .json")
+		return nil, emptyDirectory(path)
 	}
 	return out, nil
+}
+
+const noFiles = "Empty directory"
+
+func emptyDirectory(path string) *hcl.Diagnostic {
+	d := unreadable(path, "the directory has no file whose name ends in .hcl or .json")
+	d.Summary = noFiles
+	return d
+}
+
+// soften makes an empty directory a warning, for when there are other files: as
+// in Vault Agent, it then has nothing to say.
+func soften(diags hcl.Diagnostics) {
+	for _, d := range diags {
+		if d.Summary == noFiles {
+			d.Severity = hcl.DiagWarning
+		}
+	}
 }
 
 // isConfigName leaves out what editors keep beside a file.
@@ -179,7 +200,19 @@ func parse(in input, allowDup bool) (*hcl.File, *body, hcl.Diagnostics) {
 	}
 	b, diags := read(in.name, src)
 	diags = append(diags, duplicates(b, allowDup)...)
-	return &hcl.File{Bytes: masked(src, b), Body: b, Nav: nav{b}}, b, diags
+	return &hcl.File{Bytes: shown(src, b), Body: b, Nav: nav{b}}, b, diags
+}
+
+// shown is the source as diagnostics show it. Of files with very long lines
+// they show none: their writer prints whole lines.
+func shown(src []byte, b *body) []byte {
+	const longest = 2000
+	for line := range bytes.Lines(src) {
+		if len(line) > longest {
+			return nil
+		}
+	}
+	return masked(src, b)
 }
 
 // anyStrict looks for strict = true before anything is decoded: it changes

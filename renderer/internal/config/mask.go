@@ -11,16 +11,19 @@ import (
 func masked(src []byte, b *body) []byte {
 	names := secretKeys()
 	out := bytes.Clone(src)
-	// The text covers files that cannot be parsed, the tree values of any shape.
+	if len(b.items) > 0 {
+		known := map[string]bool{}
+		for _, n := range names {
+			known[n] = true
+		}
+		maskBody(out, b, known)
+		return out
+	}
+	// The file could not be parsed.
 	pattern := regexp.MustCompile(`(?i)\b(?:` + strings.Join(names, "|") + `)"?[ \t]*[=:][ \t]*"((?:[^"\\\n]|\\.)*)`)
 	for _, m := range pattern.FindAllSubmatchIndex(src, -1) {
 		blot(out[m[2]:m[3]])
 	}
-	known := map[string]bool{}
-	for _, n := range names {
-		known[n] = true
-	}
-	maskBody(out, b, known)
 	return out
 }
 
@@ -46,9 +49,10 @@ func blot(text []byte) {
 	}
 }
 
-// secretKeys are the keys whose values are credentials themselves.
+// secretKeys are the keys whose values are credentials themselves, and words
+// under which people write a credential where the name of a file belongs.
 func secretKeys() []string {
-	out := []string{"circonus_api_token", "aad"}
+	out := []string{"circonus_api_token", "aad", "password", "passwd", "secret_id", "token", "jwt", "vault_token"}
 	for _, c := range methodConfigs() {
 		for _, k := range c.Keys {
 			if k.Secret {

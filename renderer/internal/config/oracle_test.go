@@ -167,17 +167,39 @@ func FuzzLoad(f *testing.F) {
 			f.Add(src)
 		}
 	}
-	f.Fuzz(func(t *testing.T, src []byte) {
-		c, diags := build([]input{{"fuzz.hcl", src}}, settings{getenv: os.Getenv})
-		for _, d := range diags {
-			if d.Subject == nil || d.Subject.Start.Line < 1 || d.Subject.Filename != "fuzz.hcl" ||
-				d.Subject.Start.Byte > d.Subject.End.Byte || d.Subject.End.Byte > len(c.Files["fuzz.hcl"].Bytes)+1 {
-				t.Fatalf("position of %v: %v", d, d.Subject)
+	f.Fuzz(loadAnything)
+}
+
+// FuzzJSON is FuzzLoad for files that are read as JSON. One mistake in the
+// syntax is one diagnostic.
+func FuzzJSON(f *testing.F) {
+	for _, pattern := range []string{"testdata/bad/*.hcl", "testdata/bad/*/*.json", "testdata/good/*.*"} {
+		files, _ := filepath.Glob(pattern)
+		for _, name := range files {
+			if src, _ := os.ReadFile(name); bytes.HasPrefix(bytes.TrimSpace(src), []byte("{")) {
+				f.Add(src)
 			}
 		}
-		text(t, c.Files, diags)
-		if !diags.HasErrors() && c.AutoAuth == nil {
-			t.Error("neither configuration nor error")
+	}
+	f.Fuzz(func(t *testing.T, src []byte) {
+		src = append([]byte("{"), bytes.TrimPrefix(src, []byte("{"))...)
+		if _, b, diags := parse(input{"fuzz.hcl", src}, false); len(b.items) == 0 && diags.HasErrors() && len(diags) > 1 {
+			t.Errorf("%d diagnostics: %v", len(diags), diags)
 		}
+		loadAnything(t, src)
 	})
+}
+
+func loadAnything(t *testing.T, src []byte) {
+	c, diags := build([]input{{"fuzz.hcl", src}}, settings{getenv: os.Getenv})
+	for _, d := range diags {
+		if d.Subject == nil || d.Subject.Start.Line < 1 || d.Subject.Filename != "fuzz.hcl" ||
+			d.Subject.Start.Byte > d.Subject.End.Byte || d.Subject.End.Byte > len(src)+1 {
+			t.Fatalf("position of %v: %v", d, d.Subject)
+		}
+	}
+	text(t, c.Files, diags)
+	if !diags.HasErrors() && c.AutoAuth == nil {
+		t.Error("neither configuration nor error")
+	}
 }

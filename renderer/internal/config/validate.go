@@ -39,7 +39,7 @@ func (d *decoder) purpose(w whole, end hcl.Range) {
 	switch {
 	case a == nil:
 		d.errorf(end, "Missing auto_auth", "The configuration needs an \"auto_auth\" block: how to log in to Vault.")
-	case len(a.Sinks)+len(w.Templates)+len(w.EnvTemplates) == 0 && (w.APIProxy == nil || !w.APIProxy.UseAutoAuthToken):
+	case len(a.Sinks)+len(w.Templates)+len(w.EnvTemplates) == 0 && w.Exec == nil && (w.APIProxy == nil || !w.APIProxy.UseAutoAuthToken):
 		d.errorf(a.Range, "Nothing to write", "The configuration needs a \"template\" block, or a \"sink\" block in \"auto_auth\".")
 	case a.Method.WrapTTL > 0 && len(w.Templates)+len(w.EnvTemplates) > 0:
 		d.warnf(a.Method.Range, "Templates without a token", "With \"wrap_ttl\" the token is for the sink's reader alone: no template can be rendered. Move \"wrap_ttl\" into the sink block to have both.")

@@ -1,0 +1,12 @@
+auto_auth {
+  method "approle" {
+    config = { role_id_file_path = "/ids/role" }
+  }
+}
+template {
+  contents    = "x"
+  destination = "/run/x"
+}
+api_proxy {
+  use_auto_auth_token = true
+}

@@ -1,0 +1,3 @@
+cache {
+  use_auto_auth_token = true
+}

@@ -1,0 +1,3 @@
+env_template "DB_PASSWORD" {
+  contents = "y"
+}

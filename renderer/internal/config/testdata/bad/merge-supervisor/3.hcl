@@ -1,0 +1,7 @@
+template {
+  contents    = "x"
+  destination = "/run/x"
+}
+exec {
+  command = ["/usr/bin/app"]
+}

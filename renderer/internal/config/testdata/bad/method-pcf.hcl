@@ -1,0 +1,11 @@
+auto_auth {
+  method "pcf" {
+    config {
+      role = "app"
+    }
+  }
+}
+template {
+  contents    = "x"
+  destination = "/run/x"
+}
