@@ -47,7 +47,7 @@ import (
 //	crlf FILE                    \n becomes \r\n
 //
 // ${RECORDER} is the address of a way to Vault on which the headers of logins
-// and reads are recorded, and compared.
+// and reads are recorded, and compared; ${NOTIFY} is a socket of systemd's.
 //
 // What is compared otherwise than byte by byte:
 //

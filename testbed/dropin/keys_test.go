@@ -125,6 +125,16 @@ func (w *world) prepareCert(ctx context.Context) error {
 	})
 }
 
+// prepareLDAP mounts ldap for a directory that nobody reaches.
+func (w *world) prepareLDAP(ctx context.Context) error {
+	if err := w.enableAuth(ctx, "ldap", "ldap"); err != nil {
+		return err
+	}
+	return w.writeAll(ctx, [][2]any{
+		{"auth/ldap/config", map[string]any{"url": "ldap://127.0.0.1:1", "userdn": "dc=test", "request_timeout": 1}},
+	})
+}
+
 func (w *world) prepareKubernetes(ctx context.Context, host string) error {
 	if err := w.enableAuth(ctx, "kubernetes", "kubernetes"); err != nil {
 		return err

@@ -52,6 +52,9 @@ func perform(ctx context.Context, w *world, c *testCase, program string) (*resul
 	if s.recorder != nil {
 		r.result.set("requests", s.recorder.close())
 	}
+	if s.notified != nil {
+		r.result.set("systemd", s.notified.close())
+	}
 	r.result.output = r.stdout.String() + r.stderr.String()
 	if stepErr != nil {
 		return r.result, stepErr

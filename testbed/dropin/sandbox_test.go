@@ -17,6 +17,7 @@ type sandbox struct {
 	made  map[string]string // what Vault made for this sandbox -> its name
 
 	recorder *recorder // nil, when the case uses none
+	notified *notified // the same
 }
 
 // newSandbox makes the directory with the case's files.
@@ -43,6 +44,12 @@ func newSandbox(w *world, c *testCase, program string) (*sandbox, error) {
 	}
 	if strings.Contains(c.text, "${RECORDER}") {
 		s.recorder, s.names["RECORDER"] = w.record()
+	}
+	if strings.Contains(c.text, "${NOTIFY}") {
+		s.names["NOTIFY"] = filepath.Join(w.dir, c.name, "notify-"+program)
+		if s.notified, err = listenNotify(s.names["NOTIFY"]); err != nil {
+			return nil, err
+		}
 	}
 	for _, f := range c.files {
 		path := filepath.Join(dir, f.Name)

@@ -115,11 +115,15 @@ func (w *world) startVault(t *testing.T) error {
 		}
 	})
 	w.root = w.server.Client()
-	w.setNames()
+	ca, err := os.ReadFile(filepath.Join(keys, "ca.pem"))
+	if err != nil {
+		return err
+	}
+	w.setNames(string(ca))
 	return nil
 }
 
-func (w *world) setNames() {
+func (w *world) setNames(ca string) {
 	w.uid, w.gid = os.Getuid(), os.Getgid()
 	user, group := strconv.Itoa(w.uid), strconv.Itoa(w.gid)
 	if w.uid == 0 {
@@ -132,6 +136,7 @@ func (w *world) setNames() {
 		"VAULT_TLS":  w.server.TLSAddr(),
 		"DEAD_ADDR":  "http://127.0.0.1:1",
 		"PKI":        filepath.Join(w.dir, "pki"),
+		"CA_PEM":     ca,
 		"UID":        strconv.Itoa(w.uid),
 		"GID":        strconv.Itoa(w.gid),
 		"USER_NAME":  user,
@@ -182,7 +187,7 @@ path "ssh/creds/otp" { capabilities = ["create", "update"] }
 func (w *world) prepare(t *testing.T) error {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	steps := []func(context.Context) error{w.prepareSecrets, w.prepareAppRole, w.prepareJWT, w.prepareCert}
+	steps := []func(context.Context) error{w.prepareSecrets, w.prepareAppRole, w.prepareJWT, w.prepareCert, w.prepareLDAP}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
