@@ -138,6 +138,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a.group, a.ctx = errgroup.WithContext(ctx)
+	a.o.Metrics.Authenticated(false)
 	a.sweep()
 	a.plan.slim()
 	a.startSinks()

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -59,7 +58,10 @@ func (a *Agent) buildAuth(p *plan, check *destination.Checker) (diags hcl.Diagno
 	m := cfg.AutoAuth.Method
 	p.method = a.login(p.client, m)
 	if m.WrapTTL > 0 && len(cfg.Templates) > 0 {
-		diags = diags.Append(problem("Wrapped login with templates", errors.New("with \"wrap_ttl\" in the method nobody but the reader of the sink gets the token, so that no template could be rendered. Take \"wrap_ttl\" out of the method (a sink can have one of its own)."), m.Range))
+		diags = diags.Append(&hcl.Diagnostic{
+			Severity: hcl.DiagError, Summary: "Wrapped login with templates", Subject: m.Range.Ptr(),
+			Detail: "With \"wrap_ttl\" in the method nobody but the reader of the sink gets the token, so that no template could be rendered. Take \"wrap_ttl\" out of the method (a sink can have one of its own).",
+		})
 	}
 	for _, s := range cfg.AutoAuth.Sinks {
 		f := sinkFile(s, cfg.Strict)
