@@ -80,6 +80,10 @@ var onlyIn = []struct {
 	{"github.com/hashicorp/hcl/v2/json", []string{"renderer/internal/config"}},
 	// Diagnostics and ranges, that is: no decoding.
 	{"github.com/hashicorp/hcl/v2", []string{"renderer/internal/config", "renderer/internal/agent", "renderer/internal/report", "renderer"}},
+	{"github.com/hashicorp/go-metrics", []string{"renderer/internal/telemetry"}},
+	{"github.com/jcmturner/gokrb5", []string{"renderer/internal/auth/kerberos"}},
+	{"golang.org/x/oauth2", []string{"renderer/internal/auth/gcp"}},
+	{"github.com/coreos/go-systemd", []string{"renderer"}},
 	{"github.com/fsnotify/fsnotify", []string{"webapp/credfile"}},
 	{"github.com/go-sql-driver/mysql", []string{"webapp/dbpool"}},
 }
