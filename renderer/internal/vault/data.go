@@ -15,9 +15,9 @@ const redacted = "[redacted]"
 
 // Request is one distinct thing to ask Vault for. It is comparable: a map key.
 type Request struct {
-	Method string // MethodRead, MethodWrite or MethodList
+	Method string // one of the constants below
 	Path   string // as the template wrote it, less outer blanks and slashes; with its ?query
-	Params string // MethodWrite: the body's key=value pairs as sorted JSON
+	Params string // MethodWrite, MethodPKI: the body's key=value pairs as sorted JSON
 }
 
 // The methods of a Request.
@@ -25,7 +25,18 @@ const (
 	MethodRead  = "read"
 	MethodWrite = "write"
 	MethodList  = "list"
+	// MethodPKI writes to Path for a certificate. Params holds DestinationParam
+	// too. Its Secret's data are "cert", "key" and "ca" (strings, PEM) and
+	// "ca_chain" ([]string).
+	MethodPKI = "pki"
+	// MethodFile is a file of this host: Path is its name. Its Secret's data
+	// are "content" (a string). Vault is not asked.
+	MethodFile = "file"
 )
+
+// DestinationParam is the key in the Params of a MethodPKI that is not sent:
+// the file that holds the certificate of earlier runs, "" = none.
+const DestinationParam = "_destination"
 
 // String names the request for people: the method only where it is not a read.
 func (r Request) String() string {
