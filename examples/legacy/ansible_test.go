@@ -65,8 +65,8 @@ func scalars(text string) map[string]string {
 
 var jinja = regexp.MustCompile(`\{%\s*(raw|endraw)\s*%\}\n?|\{\{\s*(\w+)\s*\}\}`)
 
-// render is as much of Jinja2 as the role uses: variables, and raw blocks, of
-// which a newline behind the mark is dropped as Ansible has it.
+// render is as much of Ansible's Jinja2 as the role uses: variables, and raw
+// blocks. A newline behind a mark is dropped, but not at the end of the text.
 func render(text string, vars map[string]string) (string, error) {
 	var out strings.Builder
 	raw, last := false, 0
@@ -90,5 +90,8 @@ func render(text string, vars map[string]string) (string, error) {
 	if raw {
 		return "", fmt.Errorf("a raw block does not end")
 	}
-	return out.String(), nil
+	return out.String() + strings.Repeat("\n", max(0, newlines(text)-newlines(out.String()))), nil
 }
+
+// newlines counts those at the end of a text.
+func newlines(text string) int { return len(text) - len(strings.TrimRight(text, "\n")) }
