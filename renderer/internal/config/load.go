@@ -203,13 +203,15 @@ func parse(in input, allowDup bool) (*hcl.File, *body, hcl.Diagnostics) {
 	return &hcl.File{Bytes: shown(src, b), Body: b, Nav: nav{b}}, b, diags
 }
 
-// shown is the source as diagnostics show it. Of files with very long lines
-// they show none: their writer prints whole lines.
+// shown is the source as diagnostics show it. Their writer prints whole lines,
+// and so a file that cannot be parsed and has very long ones is not shown.
 func shown(src []byte, b *body) []byte {
 	const longest = 2000
-	for line := range bytes.Lines(src) {
-		if len(line) > longest {
-			return nil
+	if len(b.items) == 0 {
+		for line := range bytes.Lines(src) {
+			if len(line) > longest {
+				return nil
+			}
 		}
 	}
 	return masked(src, b)

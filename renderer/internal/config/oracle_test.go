@@ -163,12 +163,17 @@ func FuzzLoad(f *testing.F) {
 	for _, pattern := range []string{"testdata/snippets/*.hcl", "testdata/bad/*.hcl", "testdata/good/*.*"} {
 		files, _ := filepath.Glob(pattern)
 		for _, name := range files {
-			src, _ := os.ReadFile(name)
-			f.Add(src)
+			if src, _ := os.ReadFile(name); len(src) < bigSeed {
+				f.Add(src)
+			}
 		}
 	}
 	f.Fuzz(loadAnything)
 }
+
+// bigSeed keeps large files out of the fuzzing, which spends its time on making
+// them smaller.
+const bigSeed = 600
 
 // FuzzJSON is FuzzLoad for files that are read as JSON. One mistake in the
 // syntax is one diagnostic.
@@ -176,10 +181,18 @@ func FuzzJSON(f *testing.F) {
 	for _, pattern := range []string{"testdata/bad/*.hcl", "testdata/bad/*/*.json", "testdata/good/*.*"} {
 		files, _ := filepath.Glob(pattern)
 		for _, name := range files {
-			if src, _ := os.ReadFile(name); bytes.HasPrefix(bytes.TrimSpace(src), []byte("{")) {
+			if src, _ := os.ReadFile(name); len(src) < bigSeed && bytes.HasPrefix(bytes.TrimSpace(src), []byte("{")) {
 				f.Add(src)
 			}
 		}
+	}
+	for _, s := range []string{
+		`{"auto_auth": {"method": {"approle": {"config": {"role_id_file_path": "/r"}}}, "sinks": [{"sink": {"type": "file"}}]}}`,
+		`{"listener": [{"tcp": {"address": "127.0.0.1:1"}}, {"unix": {"agent_api": {"enable_quit": true}}}], "telemetry": {"prefix_filter": ["+x"]}}`,
+		`{"env_template": {"A": {"contents": "x"}, "B": {"wait": {"min": "1s"}}}, "exec": {"command": ["x"]}, "cache": {"persist": [{}]}}`,
+		`{"vault": {"retry": null, "address": 1e400}, "template": [{"wait": "1s:2s", "perms": -0.5}, 5, null, [[]], {"a": {"b": {}}}]}`,
+	} {
+		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
 		src = append([]byte("{"), bytes.TrimPrefix(src, []byte("{"))...)
