@@ -25,7 +25,7 @@ import (
 //	says REGEXP       Vault Agent prints this: the case shows what it means to
 //	has FILE          Vault Agent leaves this file ...
 //	lacks FILE        ... and not this one
-//	deadline 20s      longest run
+//	deadline 10s      longest run
 //	umask 077         of both programs
 //	streams           compare format and least level of what is logged, too
 //
@@ -122,7 +122,7 @@ func loadCase(path string) (*testCase, error) {
 	c := &testCase{
 		name:     strings.TrimSuffix(filepath.Base(path), ".txtar"),
 		files:    a.Files,
-		deadline: 20 * time.Second,
+		deadline: 10 * time.Second,
 		text:     string(b),
 	}
 	for i, line := range bytes.Split(a.Comment, []byte("\n")) {

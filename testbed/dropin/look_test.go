@@ -1,6 +1,7 @@
 package dropin
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -61,9 +62,20 @@ func (r *run) look(prefix string) error {
 		if prefix == "" {
 			r.result.files[name] = true
 		}
-		r.result.set(prefix+"file "+name, text)
+		r.result.set(prefix+"file "+r.partName(name), text)
 		return nil
 	})
+}
+
+// partName is the file's name, or the pattern of an "opaque" directive, for
+// names that are new every time.
+func (r *run) partName(name string) string {
+	for _, words := range r.c.compare {
+		if ok, _ := filepath.Match(words[1], name); ok && words[0] == "opaque" {
+			return words[1]
+		}
+	}
+	return name
 }
 
 // describe is a file's type, mode, owner and, reduced, its content.
@@ -82,6 +94,9 @@ func (r *run) describe(name, path string) (string, error) {
 		return head, nil
 	}
 	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return head + "(unreadable)", nil
+	}
 	if err != nil {
 		return "", err
 	}

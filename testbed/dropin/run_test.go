@@ -107,21 +107,32 @@ func (r *run) finish(ctx context.Context) string {
 // steps performs the case's "do" lines. A program that ends meanwhile, or
 // does not do what is waited for, has the number of the step in its result.
 func (r *run) steps(ctx context.Context) error {
+	if len(r.c.steps) > 0 {
+		r.awaitOutput(ctx)
+	}
 	for i, words := range r.c.steps {
-		name := fmt.Sprintf("step %d (%s)", i+1, strings.Join(words, " "))
+		name := fmt.Sprintf("step %d", i+1)
 		err := r.step(ctx, name, r.s.expandAll(words))
 		switch {
 		case errors.Is(err, errEnded):
-			r.result.set("steps", name+": the program had ended")
+			r.result.set("steps", name+": the program had ended: "+strings.Join(words, " "))
 			return nil
 		case errors.Is(err, context.DeadlineExceeded):
-			r.result.set("steps", name+": did not happen")
+			r.result.set("steps", name+": did not happen: "+strings.Join(words, " "))
 			return nil
 		case err != nil:
-			return fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("%s (%s): %w", name, strings.Join(words, " "), err)
 		}
 	}
 	return nil
+}
+
+// awaitOutput waits until the program says something, so that a busy machine
+// does not eat up the time of the first pause. A silent program is let go on.
+func (r *run) awaitOutput(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_ = r.await(ctx, func() bool { return r.stdout.String() != "" || r.stderr.String() != "" })
 }
 
 var errEnded = errors.New("the program ended")
@@ -267,7 +278,7 @@ func (r *run) request(ctx context.Context, name string, words []string) error {
 		}
 		defer resp.Body.Close()
 		_, _ = io.Copy(io.Discard, resp.Body)
-		r.result.set(name, resp.Status+" "+resp.Header.Get("Content-Type"))
+		r.result.set(name, strings.Join(words[:1], " ")+" "+r.s.reduce(url)+"\n"+resp.Status+" "+resp.Header.Get("Content-Type"))
 		return true
 	})
 }
