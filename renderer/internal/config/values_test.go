@@ -30,14 +30,28 @@ func inMethod(method, config string) string {
 	return fmt.Sprintf("auto_auth {\n method %q {\n config {\n%s\n}\n}\n sink \"file\" { config { path = \"/t\" } }\n}\n", method, config)
 }
 
+// methodCase is the config of a method, and what Method must hold for it.
+type methodCase struct {
+	method, config string
+	want           any
+	got            func(Method) any
+	warnings       []string
+}
+
+func (c methodCase) test(t *testing.T) {
+	cfg, warnings := loadText(t, inMethod(c.method, c.config))
+	m := cfg.AutoAuth.Method
+	if d := cmp.Diff(c.want, c.got(m)); d != "" || m.MountPath != "auth/"+c.method {
+		t.Errorf("%s: %s: %s", c.config, m.MountPath, d)
+	}
+	if d := cmp.Diff(c.warnings, warnings); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestMethods(t *testing.T) {
 	s := time.Second
-	for _, c := range []struct {
-		method, config string
-		want           any
-		got            func(Method) any
-		warnings       []string
-	}{
+	for _, c := range []methodCase{
 		{"approle", `role_id_file_path = "/r"`, &AppRole{RoleIDFilePath: "/r", RemoveSecretIDFileAfterRead: true}, func(m Method) any { return m.AppRole }, nil},
 		{
 			"approle", "role_id_file_path = \"/r\"\nsecret_id_file_path = \"\"\nremove_secret_id_file_after_reading = \"maybe\"",
@@ -72,6 +86,14 @@ func TestMethods(t *testing.T) {
 			"kerberos", "username = \"u\"\nservice = \"HTTP/v\"\nrealm = \"R\"\nkeytab_path = \"/k\"\nkrb5conf_path = \"/c\"\ndisable_fast_negotiation = \"true\"",
 			&Kerberos{"u", "HTTP/v", "R", "/k", "/c", true}, func(m Method) any { return m.Kerberos }, nil,
 		},
+	} {
+		t.Run(c.method, c.test)
+	}
+}
+
+func TestCloudMethods(t *testing.T) {
+	s := time.Second
+	for _, c := range []methodCase{
 		{"aws", "type = \"iam\"\nrole = \"app\"", &AWS{Type: "iam", Role: "app", Region: "us-east-1", CredentialPollInterval: time.Minute}, func(m Method) any { return m.AWS }, nil},
 		{
 			"aws", "type = \"iam\"\nrole = \"app\"\naccess_key = \"a\"\nsecret_key = \"s\"\nsession_token = \"t\"\nregion = \"eu-west-1\"\nheader_value = \"h\"\ncredential_poll_interval = 30",
@@ -102,16 +124,7 @@ func TestMethods(t *testing.T) {
 		{"oci", "type = \"apikey\"\nrole = \"app\"\ncredential_poll_interval = \"30s\"", &OCI{"apikey", "app", 30 * s}, func(m Method) any { return m.OCI }, nil},
 		{"oci", "type = \"instance\"\nrole = \"app\"\ncredential_poll_interval = 0", &OCI{"instance", "app", time.Minute}, func(m Method) any { return m.OCI }, nil},
 	} {
-		t.Run(c.method, func(t *testing.T) {
-			cfg, warnings := loadText(t, inMethod(c.method, c.config))
-			m := cfg.AutoAuth.Method
-			if d := cmp.Diff(c.want, c.got(m)); d != "" || m.MountPath != "auth/"+c.method {
-				t.Errorf("%s: %s: %s", c.config, m.MountPath, d)
-			}
-			if d := cmp.Diff(c.warnings, warnings); d != "" {
-				t.Error(d)
-			}
-		})
+		t.Run(c.method, c.test)
 	}
 }
 
