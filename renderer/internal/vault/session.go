@@ -54,6 +54,9 @@ func (s *Session) Fetch(ctx context.Context, r Request) (*Secret, error) {
 
 func (s *Session) fetch(ctx context.Context, r Request) (*Secret, error) {
 	path, params := splitQuery(r)
+	if r.Method == MethodPKI {
+		return s.ask(ctx, r, path, nil, mount{})
+	}
 	if r.Method == MethodRead && spelledOut(path) && !s.c.mounts.knows(path) {
 		// Such a path reads the same whatever the mount is, but for mounts
 		// that are themselves called data: those are looked up when it fails.
@@ -89,6 +92,10 @@ func (s *Session) ask(ctx context.Context, r Request, path string, params url.Va
 		}
 	case MethodWrite:
 		raw, err = s.c.call(ctx, s.c.api, s.token, "write", http.MethodPut, m.dataPath(path), params, m.body(r.Params))
+	case MethodPKI:
+		body := m.body(r.Params)
+		delete(body, DestinationParam)
+		raw, err = s.c.call(ctx, s.c.api, s.token, "issue a certificate at", http.MethodPut, path, nil, body)
 	default:
 		raw, err = s.c.call(ctx, s.c.api, s.token, "read", http.MethodGet, m.dataPath(path), params, nil)
 		if err == nil && (raw == nil || (raw.Data == nil && raw.WrapInfo == nil && raw.Auth == nil)) {

@@ -8,21 +8,32 @@ import (
 	"vault-renderer/renderer/internal/vault"
 )
 
+const (
+	soonest = time.Second
+	// maxHurried is how often in a row a secret may ask to be read again at
+	// once. A password that is being rotated needs a few; data that only looks
+	// as if it were would ask for ever.
+	maxHurried = 10
+)
+
 // untilNextRead is how long a secret without a lease is good for. The special
 // cases are consul-template's, each only when the values have the right type:
 // a user's own KV fields of those names are ordinary data.
 func untilNextRead(s *vault.Secret, static time.Duration, p lease.Policy) time.Duration {
+	if s.Lease.ID != "" {
+		return soonest // a lease that was granted no time, since its token ends
+	}
 	d := s.Data.Unwrap()
-	if ttl, ok := number(d["ttl"]); ok && d["rotation_period"] != nil {
-		if _, isNumber := number(d["rotation_period"]); isNumber {
-			return max(time.Duration(ttl)*time.Second, 0) + time.Second
+	if ttl, ok := seconds(d["ttl"]); ok && rotates(d) {
+		return ttl + time.Second
+	}
+	if exp, ok := number(d["expiration"]); ok && text(d["certificate"]) {
+		if left := time.Until(time.Unix(exp, 0)); left > 0 {
+			return fraction(left, p)
 		}
 	}
-	if exp, ok := number(d["expiration"]); ok && d["certificate"] != nil {
-		return fraction(time.Until(time.Unix(exp, 0)), p)
-	}
-	if ttl, ok := number(d["secret_id_ttl"]); ok && ttl > 0 && d["secret_id"] != nil {
-		return fraction(time.Duration(ttl+1)*time.Second, p)
+	if ttl, ok := seconds(d["secret_id_ttl"]); ok && ttl > 0 && text(d["secret_id"]) {
+		return fraction(ttl+time.Second, p)
 	}
 	if s.Auth != nil && s.Auth.TTL.TTL > 0 {
 		return fraction(s.Auth.TTL.TTL, p)
@@ -30,7 +41,16 @@ func untilNextRead(s *vault.Secret, static time.Duration, p lease.Policy) time.D
 	return lease.Interval(static, p.Rand)
 }
 
-// number is v as whole seconds, when Vault sent a number.
+// rotates says whether Vault changes a password by itself: every so often, or
+// by the calendar, which consul-template does not know of.
+func rotates(d map[string]any) bool {
+	if _, ok := number(d["rotation_period"]); ok {
+		return true
+	}
+	return text(d["rotation_schedule"]) && text(d["last_vault_rotation"])
+}
+
+// number is v as a whole number, when Vault sent a number.
 func number(v any) (int64, bool) {
 	n, ok := v.(json.Number)
 	if !ok {
@@ -40,7 +60,32 @@ func number(v any) (int64, bool) {
 	return i, err == nil
 }
 
+// seconds is v as a duration, when Vault sent a number; never below zero, and
+// never beyond what a timer can wait for.
+func seconds(v any) (time.Duration, bool) {
+	const most = 100 * 365 * 24 * 3600
+	n, ok := number(v)
+	return time.Duration(min(max(n, 0), most)) * time.Second, ok
+}
+
+func text(v any) bool {
+	s, ok := v.(string)
+	return ok && s != ""
+}
+
 func fraction(d time.Duration, p lease.Policy) time.Duration {
 	now := time.Now()
-	return max(p.ReplaceAt(lease.Lease{TTL: d, IssuedAt: now}, d).Sub(now), time.Second)
+	return max(p.ReplaceAt(lease.Lease{TTL: d, IssuedAt: now}, d).Sub(now), soonest)
+}
+
+// unhurried slows down what asks to be read at once again and again.
+func (w *Watcher) unhurried(d time.Duration) time.Duration {
+	if d > soonest {
+		w.hurried = 0
+		return d
+	}
+	if w.hurried++; w.hurried > maxHurried {
+		return maxAway
+	}
+	return d
 }

@@ -1,7 +1,9 @@
 // Package watch keeps one secret up to date: a Watcher asks for one distinct
 // request, renews its lease, replaces it before it ends, or asks again after a
 // while when there is no lease. However many templates use the secret, there is
-// one Watcher. It knows nothing of templates and files.
+// one Watcher. A request can also name a file of this host, or a certificate,
+// which may be in the file that it was rendered to. The package knows nothing of
+// templates, and writes no files.
 package watch
 
 import (
@@ -68,6 +70,8 @@ type Update struct {
 	// tries that failed in a row.
 	Err   error
 	Tries int
+	// Local says that this came from this host: it tells nothing of Vault.
+	Local bool
 }
 
 // Options are a Watcher's settings.
@@ -88,6 +92,10 @@ type Watcher struct {
 	o     Options
 	last  *vault.Secret
 	tries int
+	local bool // the last answer came from this host
+	cert  certState
+
+	hurried int // reads in a row that asked for the next at once
 }
 
 // New prepares a Watcher.
@@ -99,13 +107,16 @@ func New(o Options) *Watcher {
 		o.MaxBackoff = 30 * time.Second
 	}
 	o.MaxBackoff = max(o.MaxBackoff, o.MinBackoff)
-	return &Watcher{o: o}
+	return &Watcher{o: o, cert: newCertState(o)}
 }
 
 // Run watches until ctx ends.
 func (w *Watcher) Run(ctx context.Context, out chan<- Update) error {
+	if w.o.Request.Method == vault.MethodFile {
+		return w.runFile(ctx, out)
+	}
 	for {
-		s, err := w.fetch(ctx, out)
+		s, err := w.get(ctx, out)
 		if err != nil {
 			return err
 		}
@@ -113,6 +124,22 @@ func (w *Watcher) Run(ctx context.Context, out chan<- Update) error {
 			return err
 		}
 	}
+}
+
+// get reports the next value: from Vault, or for a certificate from where it
+// is in place already. The session is nil when Vault was not asked.
+func (w *Watcher) get(ctx context.Context, out chan<- Update) (*vault.Session, error) {
+	if w.o.Request.Method == vault.MethodPKI {
+		secret, why := w.fromDestination()
+		if secret != nil {
+			w.o.Log.Info("the certificate in the destination is still good", "secret", w.o.Request.String(), "replaced_at", w.cert.due)
+			w.local = true
+			return nil, w.report(ctx, out, secret)
+		}
+		w.o.Log.Info("asking Vault for a certificate", "secret", w.o.Request.String(), "because", why)
+	}
+	w.local = false
+	return w.fetch(ctx, out)
 }
 
 // maxAway is the longest pause while Vault does not answer: what lapsed in the
@@ -178,11 +205,11 @@ func (w *Watcher) report(ctx context.Context, out chan<- Update, secret *vault.S
 		if !recovered {
 			return nil
 		}
-		return send(ctx, out, Update{Request: w.o.Request})
+		return send(ctx, out, Update{Request: w.o.Request, Local: w.local})
 	}
 	w.last = &vault.Secret{}
 	*w.last = *secret
-	return send(ctx, out, Update{Request: w.o.Request, Secret: secret})
+	return send(ctx, out, Update{Request: w.o.Request, Secret: secret, Local: w.local})
 }
 
 func send(ctx context.Context, out chan<- Update, u Update) error {
@@ -199,7 +226,15 @@ func (w *Watcher) hold(ctx context.Context, s *vault.Session, out chan<- Update)
 	if w.last.Lease.Leased() {
 		return w.holdLease(ctx, s, out)
 	}
-	t := time.NewTimer(untilNextRead(w.last, w.o.StaticInterval, w.o.Policy))
+	if w.o.Request.Method == vault.MethodPKI {
+		return w.holdCertificate(ctx)
+	}
+	d := w.unhurried(untilNextRead(w.last, w.o.StaticInterval, w.o.Policy))
+	if w.last.Auth != nil { // a token ends with the one that made it
+		_, err := w.waitSession(ctx, s, d)
+		return err
+	}
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -282,6 +317,9 @@ func (w *Watcher) ask(ctx context.Context, s *vault.Session) (*vault.Secret, err
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, lease.Patience(w.last.Lease, time.Now()))
 		defer cancel()
+	}
+	if w.o.Request.Method == vault.MethodPKI {
+		return w.issue(ctx, s)
 	}
 	return s.Fetch(ctx, w.o.Request)
 }

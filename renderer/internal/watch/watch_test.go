@@ -99,6 +99,11 @@ type world struct {
 
 // watching runs f beside a Watcher of secret/x in fake time, with a session.
 func watching(t *testing.T, s *server, f func(w *world)) {
+	watchingFor(t, s, vault.Request{Method: vault.MethodRead, Path: "secret/x"}, f)
+}
+
+// watchingFor is watching with another request.
+func watchingFor(t *testing.T, s *server, r vault.Request, f func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		s.start = time.Now()
 		client, err := vault.New(vault.Options{Address: "http://vault", Transport: s})
@@ -109,8 +114,7 @@ func watching(t *testing.T, s *server, f func(w *world)) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		watcher := watch.New(watch.Options{
-			Request:  vault.Request{Method: vault.MethodRead, Path: "secret/x"},
-			Sessions: w.sessions, Policy: lease.Policy{}, StaticInterval: 5 * time.Minute,
+			Request: r, Sessions: w.sessions, Policy: lease.Policy{}, StaticInterval: 5 * time.Minute,
 			TokenRefused: func() { w.refused++ }, Log: slog.New(slog.DiscardHandler),
 		})
 		go func() { done <- watcher.Run(ctx, w.out) }()
@@ -307,6 +311,9 @@ func TestStatic(t *testing.T) {
 		"own rotation_period": `{"data":{"k":%q,"ttl":"30","rotation_period":86400}}`,
 		"own text period":     `{"data":{"k":%q,"ttl":30,"rotation_period":"24h"}}`,
 		"own ttl":             `{"data":{"k":%q,"ttl":30}}`,
+		"past certificate":    `{"data":{"k":%q,"certificate":"x","expiration":1}}`,
+		"own certificate":     `{"data":{"k":%q,"certificate":7,"expiration":4102444800}}`,
+		"own schedule":        `{"data":{"k":%q,"ttl":30,"rotation_schedule":"daily"}}`,
 		"own expiration":      `{"data":{"k":%q,"expiration":1}}`,
 		"own secret_id":       `{"data":{"k":%q,"secret_id":"x","secret_id_ttl":"60"}}`,
 	} {
@@ -338,12 +345,22 @@ func TestKnownLives(t *testing.T) {
 		"static role, right now": {
 			always(200, `{"data":{"password":"canary-1","ttl":0,"rotation_period":3600}}`), []float64{0, 1, 2, 3},
 		},
+		"static role that never gets there": {
+			always(200, `{"data":{"password":"canary-1","ttl":0,"rotation_period":3600}}`),
+			[]float64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 25},
+		},
+		"static role by the calendar": {
+			always(200, `{"data":{"password":"canary-1","ttl":30,"rotation_schedule":"0 0 * * SAT","rotation_window":3600,"last_vault_rotation":"2024-05-06T26:26:42Z"}}`),
+			[]float64{0, 31, 62},
+		},
+		"lease that was granted no time": {
+			always(200, `{"lease_id":"secret/x/canary-lease","lease_duration":0,"renewable":true,"data":{"password":"canary-1"}}`), []float64{0, 1, 2},
+		},
 		"certificate": {func() (int, string) {
 			return 200, fmt.Sprintf(`{"data":{"certificate":"x","expiration":%d}}`, time.Now().Add(1000*time.Second).Unix())
 		}, []float64{0, 900, 1800}},
-		"expired certificate": {always(200, `{"data":{"certificate":"x","expiration":1}}`), []float64{0, 1, 2, 3}},
-		"secret_id":           {always(200, `{"data":{"secret_id":"canary-id","secret_id_ttl":999}}`), []float64{0, 900, 1800}},
-		"token":               {always(200, `{"auth":{"client_token":"canary-t","lease_duration":1000}}`), []float64{0, 900, 1800}},
+		"secret_id": {always(200, `{"data":{"secret_id":"canary-id","secret_id_ttl":999}}`), []float64{0, 900, 1800}},
+		"token":     {always(200, `{"auth":{"client_token":"canary-t","lease_duration":1000}}`), []float64{0, 900, 1800}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &server{read: c.body}
@@ -353,6 +370,55 @@ func TestKnownLives(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A write that is answered with nothing is made again at the interval only.
+func TestWriteWithoutAnswer(t *testing.T) {
+	for name, status := range map[string]int{"204": 204, "empty 200": 200} {
+		t.Run(name, func(t *testing.T) {
+			s := &server{read: always(status, "")}
+			watchingFor(t, s, vault.Request{Method: vault.MethodWrite, Path: "kv/x", Params: `{"k":"canary-1"}`}, func(w *world) {
+				got := w.after(901 * time.Second)
+				equal(t, "written", s.when("read"), 0, 300, 600, 900)
+				if len(got) != 1 || got[0].Secret == nil || got[0].Err != nil {
+					t.Errorf("updates %+v", got)
+				}
+			})
+		})
+	}
+}
+
+// Renewals that grant next to nothing: the lease is replaced, and the next
+// renewal comes in its time.
+func TestNoStormOfShortRenewals(t *testing.T) {
+	for _, ttl := range []int{0, 1, 5} {
+		s := &server{read: always(200, leased(60, true, "canary-1")), renew: always(200, renewed(ttl))}
+		watching(t, s, func(w *world) {
+			w.after(130 * time.Second)
+			equal(t, "read", s.when("read"), 0, 40, 80, 120)
+			equal(t, "renewed", s.when("renew"), 40, 80, 120)
+		})
+	}
+}
+
+// A token that a template asked for ends with the one that asked.
+func TestTokenOfAnotherSession(t *testing.T) {
+	s := &server{read: always(200, `{"auth":{"client_token":"canary-t","lease_duration":1000}}`)}
+	watching(t, s, func(w *world) {
+		w.after(10 * time.Second)
+		w.session(2)
+		w.after(time.Second)
+		equal(t, "read", s.when("read"), 0, 10)
+	})
+}
+
+// Numbers that no clock can hold are no reason to ask again at once.
+func TestHugeTTL(t *testing.T) {
+	s := &server{read: always(200, `{"data":{"k":"canary-1","ttl":9999999999999,"rotation_period":1}}`)}
+	watching(t, s, func(w *world) {
+		w.after(time.Hour)
+		equal(t, "read", s.when("read"), 0)
+	})
 }
 
 // A failing read is tried with backoff; its end is told even when the value is
