@@ -110,7 +110,7 @@ func (h *host) local(text string) string {
 	text = absolute.ReplaceAllString(text, "${1}"+h.root+"${2}")
 	text = owner.ReplaceAllString(text, `${1}"`+h.w.user+`"`)
 	text = group.ReplaceAllString(text, `${1}"`+h.w.group+`"`)
-	return strings.ReplaceAll(text, "https://vault.example.com:8200", h.w.server.TLSAddr())
+	return strings.ReplaceAll(text, "https://vault.example.com:8200", h.w.address)
 }
 
 // place puts a text for a path of a machine.

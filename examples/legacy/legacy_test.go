@@ -16,6 +16,7 @@ import (
 // its work.
 type set struct {
 	name    string
+	config  []string
 	install func(*host) error // puts the files where they belong
 	deliver func(*host) error // what comes to a host in other ways
 	run     func(*testing.T, *host) *outcome
@@ -27,13 +28,15 @@ type set struct {
 func sets() []set {
 	return []set{
 		{
-			name: "systemd-host", install: installTree, deliver: deliverAppRole, run: runUnit,
+			name: "systemd-host", config: []string{"etc/vault-agent.d/agent.hcl"},
+			install: installTree, deliver: deliverAppRole, run: runUnit,
 			want:  []string{"run/notes/my.cnf", "run/notes/api.env", "run/vault-agent/token", "run/vault-agent/agent.pid"},
 			gone:  []string{"var/lib/vault-agent/secret_id"},
 			calls: 2,
 		},
 		{
-			name: "systemd-notify", install: installTree, deliver: deliverCertificate, run: runUnit,
+			name: "systemd-notify", config: []string{"etc/vault-agent/agent.json", "etc/vault-agent/conf.d"},
+			install: installTree, deliver: deliverCertificate, run: runUnit,
 			want: []string{
 				"run/nginx-secrets/upstream.conf", "run/nginx-secrets/tls/site.pem", "run/metrics/secrets.list", "run/metrics/api.json",
 				"run/vault-agent/token", "run/metrics/token", "run/vault-agent/agent.pid", "var/log/vault-agent/agent.log",
@@ -41,13 +44,15 @@ func sets() []set {
 			calls: 2,
 		},
 		{
-			name: "ansible", install: installRole, deliver: deliverWrapped, run: runUnit,
+			name: "ansible", config: []string{"etc/vault-agent/agent.hcl"},
+			install: installRole, deliver: deliverWrapped, run: runUnit,
 			want:  []string{"run/vault-agent/notes.env", "run/vault-agent/api/notes.ini", "run/vault-agent/token", "run/vault-agent/agent.pid"},
 			gone:  []string{"etc/vault-agent/wrapped_secret_id"},
 			calls: 1,
 		},
 		{
-			name: "container", install: installImage, deliver: deliverServiceAccount, run: runEntrypoint,
+			name: "container", config: []string{"etc/vault-agent/agent.hcl"},
+			install: installImage, deliver: deliverServiceAccount, run: runEntrypoint,
 			want: []string{"run/notes/notes.env", "run/notes/tls.pem", "run/notes/.vault-token", "run/notes/agent.pid", "run/notes/started"},
 		},
 	}
@@ -106,6 +111,9 @@ func (s set) on(t *testing.T, w *world, y way) *outcome {
 	out := s.run(t, h)
 	if t.Failed() || testing.Verbose() {
 		t.Logf("%s\n%s", y.name, out.output)
+	}
+	if err := h.validate(s.config...); err != nil {
+		t.Error(err)
 	}
 	if strings.Contains(out.output, "canary-") {
 		t.Error("the output holds a secret")

@@ -26,6 +26,7 @@ import (
 type world struct {
 	dir         string // on tmpfs where there is one
 	server      *vaultserver.Server
+	address     string // of its listener with TLS
 	root        *api.Client
 	ca          *pki.Authority
 	vault       string // Vault's binary
@@ -110,7 +111,7 @@ func (w *world) startVault(t *testing.T) (err error) {
 			t.Error(err)
 		}
 	})
-	w.root = w.server.Client()
+	w.root, w.address = w.server.Client(), w.server.TLSAddr()
 	return nil
 }
 
