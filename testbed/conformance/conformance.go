@@ -56,6 +56,7 @@ func Run(t *testing.T, target Target) {
 		{"wrapping", s.wrapping},
 		{"policies", s.policies},
 		{"mounts", s.mounts},
+		{"pki", s.pki},
 		{"database", s.database},
 		{"leases", s.leases},
 		{"lease truncation", s.leaseTruncation},

@@ -3,8 +3,9 @@
 //
 // It answers the part of the API that applications use with the real server's
 // status codes, JSON and error texts: tokens, AppRole, response wrapping, KV 1
-// and 2, cubbyhole, the database engine, leases, policies, seal and unseal. The
-// suite in package conformance runs against it and against the real server.
+// and 2, cubbyhole, the database and PKI engines, leases, policies, seal and
+// unseal. The suite in package conformance runs against it and against the real
+// server.
 //
 // It does not persist, encrypt, replicate or audit anything, has no entities,
 // namespaces or plugins, and must never hold a real secret.

@@ -109,6 +109,8 @@ func (s *Server) enableMount(r *request) (*response, error) {
 		routes = s.newKV1()
 	case kind == "database":
 		routes = s.newDatabase()
+	case kind == "pki":
+		routes = s.newPKI()
 	case kind == "":
 		return nil, badRequest("backend type must be specified as a string")
 	default:
