@@ -158,8 +158,11 @@ func (s *service) started(ctx context.Context, out *outcome) (err error) {
 	out.events = append(out.events, "started")
 	if path := s.unit.service("PIDFile", ""); path != "" {
 		b, err := os.ReadFile(path)
-		if pid := strconv.Itoa(s.cmd.Process.Pid); err != nil || strings.TrimSpace(string(b)) != pid {
-			return fmt.Errorf("PIDFile holds %q, not %s (%w)", b, pid, err)
+		if err != nil {
+			return err
+		}
+		if pid := strconv.Itoa(s.cmd.Process.Pid); strings.TrimSpace(string(b)) != pid {
+			return fmt.Errorf("PIDFile holds %q, not %s", b, pid)
 		}
 	}
 	return nil
