@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"io/fs"
 	"math"
 	"math/big"
 	"slices"
@@ -223,7 +224,7 @@ func (d *decoder) perms(k *Key, in any, at hcl.Range) (any, bool) {
 	case int64:
 		n = x
 	}
-	if n < 0 || n > 0o7777 && k.Kind == Perms || n > math.MaxUint32 {
+	if n < 0 || n > 0o7777 && k.Kind == Perms || n > math.MaxUint32 || fs.FileMode(n)&fs.ModeType != 0 {
 		d.errorf(at, "Invalid permissions", "%q must be octal permissions such as \"0640\".", k.Name)
 		return nil, false
 	}

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"fmt"
 
 	"github.com/hashicorp/hcl/hcl/scanner"
@@ -15,14 +14,10 @@ import (
 const maxDepth = 100
 
 func tooDeep(name string, src []byte, at int) *hcl.Diagnostic {
-	line := bytes.Count(src[:at], []byte("\n")) + 1
-	pos := hcl.Pos{Line: line, Column: at - bytes.LastIndexByte(src[:at], '\n'), Byte: at}
-	end := pos
-	end.Column, end.Byte = end.Column+1, end.Byte+1
 	return &hcl.Diagnostic{
 		Severity: hcl.DiagError, Summary: "Nested too deeply",
 		Detail:  fmt.Sprintf("Blocks and lists may stand inside each other %d times; here it is more.", maxDepth),
-		Subject: &hcl.Range{Filename: name, Start: pos, End: end},
+		Subject: byteAt(name, src, at),
 	}
 }
 

@@ -19,7 +19,8 @@ func parseJSON(name string, src []byte) (*body, hcl.Diagnostics) {
 		return empty, hcl.Diagnostics{tooDeep(name, src, at)}
 	}
 	// The nil EvalContext below is what keeps "${" ordinary text.
-	expr, diags := json.ParseExpression(src, name)
+	clean, lenient := lenientJSON(name, src)
+	expr, diags := json.ParseExpression(clean, name)
 	if diags.HasErrors() {
 		// The first is the mistake; those behind it may be thousands.
 		first := diags.Errs()[0].(*hcl.Diagnostic)
@@ -29,7 +30,7 @@ func parseJSON(name string, src []byte) (*body, hcl.Diagnostics) {
 		return empty, hcl.Diagnostics{first}
 	}
 	n, more := jsonNode(expr)
-	diags = append(diags, more...)
+	diags = append(append(lenient, diags...), more...)
 	if n.obj == nil {
 		return empty, append(diags, &hcl.Diagnostic{
 			Severity: hcl.DiagError, Summary: "Invalid JSON", Detail: "The file must hold one JSON object.", Subject: start.Ptr(),

@@ -50,7 +50,10 @@ func TestJSONShapes(t *testing.T) {
 			return len(c.Templates) == 2 && c.Templates[1].Name == "name"
 		},
 		`{"telemetry": {"prefix_filter": ["+x"]}` + rest: func(c *Config) bool { return len(c.Telemetry.AllowedPrefixes) == 1 },
-		"\n\t  {\"exit_after_auth\": true" + rest:        func(c *Config) bool { return c.ExitAfterAuth },
+		`{"disable_keep_alives": ["caching",],"vault":{"address": "a,]b",},` + strings.TrimPrefix(rest, ",") + ` {"pid_file": 5} } "x`: func(c *Config) bool {
+			return c.DisableKeepAlives.Proxying && c.Vault.Address == "a,]b"
+		},
+		"\n\t  {\"exit_after_auth\": true" + rest: func(c *Config) bool { return c.ExitAfterAuth },
 	} {
 		c, _ := loadText(t, src)
 		if a := c.AutoAuth; a.Method.AppRole.RoleIDFilePath != "/r" || len(c.Templates) == 0 && a.Sinks[0].Path != "/t" || check != nil && !check(c) {
@@ -195,15 +198,16 @@ func TestEmptyDirectory(t *testing.T) {
 func TestHostileFiles(t *testing.T) {
 	const n = 1 << 20
 	for name, src := range map[string]string{
-		"json lists":   `{"a":` + strings.Repeat("[", n),
-		"json objects": strings.Repeat(`{"a":`, n),
-		"json closed":  `{"a":` + strings.Repeat("[", n) + strings.Repeat("]", n) + "}",
-		"json commas":  `{"a" ` + strings.Repeat(`"b", `, n/8),
-		"json quotes":  `{` + strings.Repeat(`"\"`, n/4),
-		"hcl blocks":   strings.Repeat("a {\n", n/4),
-		"hcl lists":    "a = " + strings.Repeat("[", n),
-		"hcl2 strings": `a = "` + strings.Repeat("${", n) + "\nb",
-		"hcl2 signs":   "a = " + strings.Repeat("!", n),
+		"json lists":    `{"a":` + strings.Repeat("[", n),
+		"json objects":  strings.Repeat(`{"a":`, n),
+		"json closed":   `{"a":` + strings.Repeat("[", n) + strings.Repeat("]", n) + "}",
+		"json commas":   `{"a" ` + strings.Repeat(`"b", `, n/8),
+		"json commas 2": `{"a": [` + strings.Repeat("[1,],", n/8),
+		"json quotes":   `{` + strings.Repeat(`"\"`, n/4),
+		"hcl blocks":    strings.Repeat("a {\n", n/4),
+		"hcl lists":     "a = " + strings.Repeat("[", n),
+		"hcl2 strings":  `a = "` + strings.Repeat("${", n) + "\nb",
+		"hcl2 signs":    "a = " + strings.Repeat("!", n),
 	} {
 		_, diags := build([]input{{"x", []byte(src)}}, settings{getenv: os.Getenv})
 		if len(diags) != 1 || !diags.HasErrors() {

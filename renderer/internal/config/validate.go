@@ -17,19 +17,34 @@ func (d *decoder) validate(w whole, end hcl.Range) {
 	d.supervision(w)
 	d.proxying(w)
 	d.listeners(w)
-	first := map[string]hcl.Range{}
 	for _, t := range w.Templates {
 		d.source(t.Source, t.SourceRange)
-		if t.Destination == "" {
-			continue
-		}
-		dest := filepath.Clean(t.Destination)
-		if prev, ok := first[dest]; ok {
-			d.errorf(t.Range, "Repeated destination", "This template writes the same file as the one at %s:%d.", prev.Filename, prev.Start.Line)
-			continue
-		}
-		first[dest] = t.Range
 	}
+	w.Templates = d.destinations(w.Templates)
+}
+
+// destinations leaves one template for each file. Under Vault Agent all of them
+// write it, and the last one's text remains.
+func (d *decoder) destinations(list []Template) []Template {
+	last := map[string]int{}
+	for i, t := range list {
+		last[filepath.Clean(t.Destination)] = i
+	}
+	var out []Template
+	for i, t := range list {
+		j := last[filepath.Clean(t.Destination)]
+		if i == j || t.Destination == "" {
+			out = append(out, t)
+			continue
+		}
+		by := list[j].Range
+		say := d.warnf
+		if d.strict {
+			say = d.errorf
+		}
+		say(t.Range, "Repeated destination", "The template at %s:%d writes the same file, and comes later: only that one counts.", by.Filename, by.Start.Line)
+	}
+	return out
 }
 
 // purpose wants something to do. Vault Agent also starts without auto_auth if

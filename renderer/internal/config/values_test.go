@@ -240,6 +240,30 @@ func TestTemplateKeys(t *testing.T) {
 	}
 }
 
+// TestSameDestination: the last one counts, and strict refuses it.
+func TestSameDestination(t *testing.T) {
+	src := inMethod("cert", "") + `
+template {
+  contents    = "a"
+  destination = "/run/x"
+}
+template {
+  contents    = "b"
+  destination = "/run/y"
+}
+template {
+  contents    = "c"
+  destination = "/run/./x"
+}`
+	c, warnings := loadText(t, src)
+	if len(c.Templates) != 2 || c.Templates[1].Contents != "c" || len(warnings) != 1 {
+		t.Errorf("%q %+v", warnings, c.Templates)
+	}
+	if _, diags := build([]input{{"x.hcl", []byte(src)}}, settings{strict: true, getenv: os.Getenv}); !diags.HasErrors() {
+		t.Error("strict lets it pass")
+	}
+}
+
 func TestTopLevelKeys(t *testing.T) {
 	c, warnings := loadText(t, inMethod("cert", "")+`
 log_file                 = "/var/log/renderer/"

@@ -6,7 +6,7 @@ auto_auth {
     config = { path = "/a", mode = 04640 }
   }
   sink "file" {
-    config = { path = "/b", mode = -1 }
+    config = { path = "/b", mode = 020000000640 }
   }
   sink "file" {
     config = { path = "/c", mode = 0.5, owner = "0", group = -2 }
