@@ -1,15 +1,16 @@
 package tmpl
 
 import (
-	"strconv"
+	"maps"
+	"slices"
 	"strings"
-	"text/template"
 	"text/template/parse"
 
 	"vault-renderer/renderer/internal/vault"
 )
 
-// Call is one call of `secret` or `secrets` whose arguments are constants.
+// Call is one call of secret, secrets, pkiCert or file whose arguments are
+// constants.
 type Call struct {
 	Request vault.Request
 	Line    int
@@ -19,20 +20,21 @@ type Call struct {
 // Calls gives the calls with constant arguments, in the order of the text.
 func (t *Template) Calls() []Call { return t.calls }
 
-func constantCalls(t *template.Template) []Call {
-	f := &finder{}
-	if t.Root != nil {
-		f.list(t.Root, true)
+func (t *Template) constantCalls(trees map[string]*parse.Tree) []Call {
+	f := &finder{t: t}
+	if root := trees[""]; root != nil {
+		f.list(root.Root, true)
 	}
-	for _, d := range t.Templates() {
-		if d.Tree != nil && d.Name() != parseName {
-			f.list(d.Root, false)
+	for _, name := range slices.Sorted(maps.Keys(trees)) {
+		if name != "" {
+			f.list(trees[name].Root, false)
 		}
 	}
 	return f.calls
 }
 
 type finder struct {
+	t     *Template
 	calls []Call
 }
 
@@ -52,7 +54,7 @@ func (f *finder) list(l *parse.ListNode, certain bool) {
 			f.branch(&n.BranchNode, certain, false)
 		case *parse.WithNode:
 			// A secret that is there is never empty: the body runs.
-			f.branch(&n.BranchNode, certain, certain && f.isSecret(n.Pipe))
+			f.branch(&n.BranchNode, certain, certain && isSecret(n.Pipe))
 		}
 	}
 }
@@ -63,7 +65,7 @@ func (f *finder) branch(n *parse.BranchNode, certain, body bool) {
 	f.list(n.ElseList, false)
 }
 
-func (f *finder) isSecret(p *parse.PipeNode) bool {
+func isSecret(p *parse.PipeNode) bool {
 	if p == nil || len(p.Cmds) != 1 || len(p.Cmds[0].Args) == 0 {
 		return false
 	}
@@ -82,8 +84,8 @@ func (f *finder) pipe(p *parse.PipeNode, certain bool) {
 			switch id.Ident {
 			case "and", "or":
 				sure = false
-			case "secret", "secrets":
-				if i == 0 { // later commands get the piped value as another argument
+			case "secret", "secrets", "pkiCert", "file":
+				if i == 0 && !f.t.denied(id.Ident) { // later commands get the piped value as another argument
 					f.call(id, c, certain)
 				}
 			}
@@ -110,20 +112,23 @@ func (f *finder) call(id *parse.IdentifierNode, c *parse.CommandNode, certain bo
 		}
 		args = append(args, s.Text)
 	}
-	r, ok, err := request(id.Ident, args)
+	r, ok, err := f.t.constant(id.Ident, args)
 	if err != nil || !ok {
 		return
 	}
-	f.calls = append(f.calls, Call{Request: r, Certain: certain, Line: lineOf(id)})
+	line, _ := position(f.t.spec.Text, id.Pos)
+	f.calls = append(f.calls, Call{Request: r, Certain: certain, Line: line})
 }
 
-// lineOf is the line of a node, from the words that text/template has for it.
-func lineOf(n *parse.IdentifierNode) int {
-	loc, _ := (*parse.Tree)(nil).ErrorContext(n)
-	parts := strings.Split(loc, ":")
-	if len(parts) < 2 {
-		return 0
+// constant is what a call with these arguments will ask for.
+func (t *Template) constant(name string, args []string) (vault.Request, bool, error) {
+	if name == "file" {
+		ok := len(args) == 1 && strings.TrimSpace(args[0]) != ""
+		return vault.Request{Method: vault.MethodFile, Path: strings.TrimSpace(strings.Join(args, ""))}, ok, nil
 	}
-	line, _ := strconv.Atoi(parts[len(parts)-2])
-	return line
+	r, ok, err := request(name, args)
+	if err == nil && ok && name == "pkiCert" {
+		r.Params, err = withDestination(r.Params, t.spec.Destination)
+	}
+	return r, ok, err
 }

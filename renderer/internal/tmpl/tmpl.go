@@ -1,17 +1,21 @@
 // Package tmpl parses and executes templates: text/template with
-// consul-template's function names. It is pure: what a template asks of Vault
-// comes from a View in memory, and what is not there yet is named in the
-// Result. It neither fetches nor writes nor waits.
+// consul-template's functions, byte for byte as Vault Agent renders them. It is
+// pure: what a template asks of Vault or of the disk comes from a View in
+// memory, what is not there yet is named in the Result, and so are the side
+// files that it wants written. It neither fetches nor writes nor waits, and it
+// ends: output, time and recursion are bounded.
 package tmpl
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
-	"strconv"
-	"strings"
+	"io"
+	"runtime"
+	"slices"
 	"text/template"
+	"text/template/parse"
+	"time"
 
 	"vault-renderer/renderer/internal/vault"
 )
@@ -22,9 +26,20 @@ type Spec struct {
 	Text              string
 	Left, Right       string // delimiters; "" = {{ and }}
 	ErrorOnMissingKey bool
-	Denylist          []string                    // functions that fail when called: names, or globs such as "base64*"
+	Destination       string                      // the file that it makes: pkiCert looks there first
+	Sandbox           string                      // the function file reads below this directory only; "" = anywhere
+	Denylist          []string                    // functions that fail when called: names, where * stands for anything
 	Env               func(string) (string, bool) // nil = no variable is set
-	MaxOutput         int                         // bytes; 64 MiB when 0
+
+	// Plugin runs a program and gives what it prints; nil = the function
+	// plugin is refused. It runs in every execution.
+	Plugin func(name string, args []string) (string, error)
+
+	Debug io.Writer // where spew_dump and spew_printf print; nil = nowhere
+
+	MaxOutput   int           // bytes; 64 MiB when 0
+	MaxDuration time.Duration // of one execution; 30s when 0
+	MaxDepth    int           // of templates calling each other; 10,000 when 0
 }
 
 // View is the secrets in memory. Secret never blocks; an error ends the
@@ -38,59 +53,71 @@ type Result struct {
 	Content []byte
 	Used    []vault.Request // everything asked for, in order of the first call
 	Missing []vault.Request // what the View did not have; Content is worthless then
+	Writes  []WriteFile     // side files to write, in order; none while something is missing
 }
 
 // Template is a parsed template. Execute may not run twice at once.
 type Template struct {
-	spec  Spec
-	t     *template.Template
-	run   *execution // the execution under way
-	calls []Call
-	buf   bytes.Buffer
+	spec    Spec
+	t       *template.Template
+	run     *execution // the execution under way
+	calls   []Call
+	changes bool // it calls functions that may change the values they are given
+	buf     bytes.Buffer
 }
-
-// Error is a mistake in a template, with its place.
-type Error struct {
-	Template  string
-	Line, Col int // 1-based; 0 = not known
-	Detail    string
-	Err       error // the cause, if a View or a function gave one
-}
-
-// Error implements error: `template "x": line 3: detail`.
-func (e *Error) Error() string {
-	at := ""
-	if e.Line > 0 {
-		at = fmt.Sprintf(": line %d", e.Line)
-	}
-	return fmt.Sprintf("template %q%s: %s", e.Template, at, e.Detail)
-}
-
-// Unwrap gives the cause.
-func (e *Error) Unwrap() error { return e.Err }
-
-// parseName is the name under which text/template knows every template, so
-// that its messages can be taken apart whatever the user calls his.
-const parseName = "template"
-
-var place = regexp.MustCompile(`^template: (?:template|[^:]*):(\d+)(?::(\d+))?: `)
 
 // Parse reads a template. Its errors are *Error.
 func Parse(s Spec) (*Template, error) {
+	s.limits()
 	t := &Template{spec: s}
-	missing := "missingkey=zero"
-	if s.ErrorOnMissingKey {
-		missing = "missingkey=error"
-	}
-	parsed, err := template.New(parseName).Option(missing).Delims(s.Left, s.Right).Funcs(t.functions()).Parse(s.Text)
+	trees, err := trees(s)
 	if err != nil {
 		return nil, t.fail(err, nil)
 	}
-	t.t = parsed
-	if !t.denied("secret") {
-		t.calls = constantCalls(parsed)
+	var names []ident
+	for _, tree := range trees {
+		names = append(names, idents(tree.Root)...)
+	}
+	slices.SortFunc(names, func(a, b ident) int { return int(a.pos - b.pos) })
+	for _, id := range names {
+		t.changes = t.changes || changesItsArgument(id.name)
+	}
+	funcs, err := t.functions(names)
+	if err != nil {
+		return nil, err
+	}
+	t.calls = t.constantCalls(trees)
+	t.guard(trees, funcs)
+	if err := t.build(trees, funcs); err != nil {
+		return nil, t.fail(err, nil)
 	}
 	return t, nil
+}
+
+// trees parses the text without asking whether its functions are there: what
+// functions it names is to be found out, with the place of each.
+func trees(s Spec) (map[string]*parse.Tree, error) {
+	root := parse.New("")
+	root.Mode = parse.SkipFuncCheck
+	set := map[string]*parse.Tree{}
+	if _, err := root.Parse(s.Text, s.Left, s.Right, set); err != nil {
+		return nil, err
+	}
+	return set, nil
+}
+
+func (t *Template) build(trees map[string]*parse.Tree, funcs template.FuncMap) error {
+	missing := "missingkey=zero"
+	if t.spec.ErrorOnMissingKey {
+		missing = "missingkey=error"
+	}
+	t.t = template.New("").Option(missing).Funcs(funcs)
+	for name, tree := range trees {
+		if _, err := t.t.AddParseTree(name, tree); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Name is the template's name for people.
@@ -110,24 +137,27 @@ func (t *Template) Constant() []vault.Request {
 
 // execution is the state of one Execute.
 type execution struct {
-	view    View
+	view     View
+	deadline time.Time
+	depth    int // of templates calling each other
+
+	asked   map[vault.Request]any // what a request gave; nil = it is missing
 	used    []vault.Request
 	missing []vault.Request
-	seen    map[vault.Request]bool
 	secrets []*vault.Secret
+	outside []string // other values that may be secret
+
+	scratch *Scratch
+	writes  []WriteFile
+	written int // bytes in them
 }
 
 // Execute runs the template on v. While something is Missing, errors of the
 // execution are held back: they may be due to it.
 func (t *Template) Execute(v View) (Result, error) {
-	run := &execution{view: v, seen: map[vault.Request]bool{}}
+	run := &execution{view: v, asked: map[vault.Request]any{}, deadline: time.Now().Add(t.spec.MaxDuration)}
 	t.run = run
-	t.buf.Reset()
-	limit := t.spec.MaxOutput
-	if limit == 0 {
-		limit = 64 << 20
-	}
-	err := t.t.Execute(&limited{buf: &t.buf, left: limit}, nil)
+	err := t.execute()
 	t.run = nil
 	res := Result{Used: run.used, Missing: run.missing}
 	if len(run.missing) > 0 {
@@ -140,104 +170,43 @@ func (t *Template) Execute(v View) (Result, error) {
 	if err != nil {
 		return res, t.fail(err, run)
 	}
-	res.Content = bytes.Clone(t.buf.Bytes())
+	res.Content, res.Writes = bytes.Clone(t.buf.Bytes()), run.writes
 	return res, nil
 }
 
-// ask is what `secret` and `secrets` do with a request.
-func (x *execution) ask(r vault.Request) (*vault.Secret, error) {
-	first := !x.seen[r]
-	if first {
-		x.seen[r] = true
-		x.used = append(x.used, r)
+// execute leaves the output in the buffer. What is wrong with one template must
+// not end the program.
+func (t *Template) execute() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = errors.New("the template engine failed")
+			if e, ok := r.(runtime.Error); ok {
+				err = fmt.Errorf("the template engine failed: %w", e)
+			}
+		}
+	}()
+	t.buf.Reset()
+	return t.t.Execute(&limited{t: t, buf: &t.buf}, nil)
+}
+
+// once asks the View, and makes of the answer what the template sees: once in
+// an execution, so that a template meets the same value each time.
+func (x *execution) once(r vault.Request, see func(*vault.Secret) any) (any, error) {
+	if v, asked := x.asked[r]; asked {
+		return v, nil
 	}
+	x.used = append(x.used, r)
 	s, ok, err := x.view.Secret(r)
 	if err != nil {
 		return nil, &viewError{err}
 	}
-	if !ok {
-		if first {
-			x.missing = append(x.missing, r)
-		}
-		return nil, nil
-	}
-	if first {
+	var v any
+	if ok {
 		x.secrets = append(x.secrets, s)
+		v = see(s)
+	} else {
+		x.missing = append(x.missing, r)
 	}
-	return s, nil
-}
-
-// viewError marks an error that came from the View.
-type viewError struct{ err error }
-
-func (e *viewError) Error() string { return e.err.Error() }
-func (e *viewError) Unwrap() error { return e.err }
-
-// fail makes an *Error of text/template's, without values of secrets.
-func (t *Template) fail(err error, run *execution) error {
-	out := &Error{Template: t.spec.Name}
-	msg := err.Error()
-	if m := place.FindStringSubmatch(msg); m != nil {
-		out.Line, _ = strconv.Atoi(m[1])
-		out.Col, _ = strconv.Atoi(m[2])
-		if out.Col > 0 {
-			out.Col++ // text/template counts from 0
-		}
-		msg = msg[len(m[0]):]
-	}
-	var ve *viewError
-	if errors.As(err, &ve) {
-		out.Detail, out.Err = ve.Error(), ve.err
-		return out
-	}
-	msg = strings.TrimPrefix(msg, `executing "template" at `)
-	if run != nil {
-		msg = mask(msg, run.secrets)
-	}
-	out.Detail = msg
-	return out
-}
-
-// mask takes the values of secrets out of a message. It is a second line of
-// defence: our own functions leave them out by themselves.
-func mask(msg string, secrets []*vault.Secret) string {
-	for _, s := range secrets {
-		walk(s.Data.Unwrap(), func(v string) {
-			if len(v) >= 3 {
-				msg = strings.ReplaceAll(msg, v, "[redacted]")
-			}
-		})
-	}
-	return msg
-}
-
-func walk(v any, f func(string)) {
-	switch v := v.(type) {
-	case map[string]any:
-		for _, e := range v {
-			walk(e, f)
-		}
-	case []any:
-		for _, e := range v {
-			walk(e, f)
-		}
-	case string:
-		f(v)
-	case fmt.Stringer: // json.Number
-		f(v.String())
-	}
-}
-
-// limited stops a template that never ends from eating the host.
-type limited struct {
-	buf  *bytes.Buffer
-	left int
-}
-
-func (l *limited) Write(p []byte) (int, error) {
-	if len(p) > l.left {
-		return 0, errors.New("the output is larger than allowed")
-	}
-	l.left -= len(p)
-	return l.buf.Write(p)
+	x.asked[r] = v
+	return v, nil
 }

@@ -117,7 +117,7 @@ func TestErrorsShowThePlace(t *testing.T) {
 		text, detail string
 		line         int
 	}{
-		{"a\n{{ secrit \"x\" }}", `function "secrit" not defined`, 2},
+		{"a\n{{ secrit \"x\" }}", `there is no function "secrit"; did you mean "secret"?`, 2},
 		{"{{ if }}", "missing value for if", 1},
 		{"\n\n  {{ with secret \"kv\" }}{{ .Data.nokey }}{{ end }}", `no entry for key "nokey"`, 3},
 		{"{{ secret \"a\" \"novalue\" }}", `no "="`, 1},
