@@ -112,7 +112,7 @@ func watchingFor(t *testing.T, s *server, r vault.Request, f func(w *world)) {
 		}
 		w := &world{t: t, s: s, client: client, sessions: &watch.Sessions{}, out: make(chan watch.Update, 10000)}
 		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
+		done := make(chan error, 1)
 		watcher := watch.New(watch.Options{
 			Request: r, Sessions: w.sessions, Policy: lease.Policy{}, StaticInterval: 5 * time.Minute,
 			TokenRefused: func() { w.refused++ }, Log: slog.New(slog.DiscardHandler),
