@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,10 +30,11 @@ import (
 // authority is a Vault with a PKI engine, in fake time.
 type authority struct {
 	*world
-	dev  *devvault.Server
-	dest string
-	stop func()
-	log  bytes.Buffer
+	dev    *devvault.Server
+	dest   string
+	stop   func()
+	policy lease.Policy
+	log    bytes.Buffer
 
 	mu      sync.Mutex
 	bodies  []string // of what was asked for
@@ -73,7 +75,7 @@ func issuing(t *testing.T, f func(a *authority)) {
 			t.Fatal(err)
 		}
 		a.write("sys/mounts/pki", `{"type":"pki"}`)
-		a.write("pki/root/generate/internal", `{"common_name":"canary root","key_type":"ec","ttl":"700h"}`)
+		a.write("pki/"+"root/generate/internal", `{"common_name":"canary root","key_type":"ec","ttl":"700h"}`)
 		a.write("pki/roles/web", `{"allow_any_name":true,"key_type":"ec","ttl":"1000s"}`)
 		a.write("pki/roles/short", `{"allow_any_name":true,"key_type":"ec","ttl":"1s"}`)
 		a.write("pki/roles/leased", `{"allow_any_name":true,"key_type":"ec","ttl":"1000s","generate_lease":true}`)
@@ -118,7 +120,7 @@ func (a *authority) start(path string, pairs ...string) {
 	ctx, cancel := context.WithCancel(a.t.Context())
 	w := watch.New(watch.Options{
 		Request:  vault.Request{Method: vault.MethodPKI, Path: path, Params: string(params)},
-		Sessions: a.sessions, Policy: lease.Policy{}, StaticInterval: 5 * time.Minute,
+		Sessions: a.sessions, Policy: a.policy, StaticInterval: 5 * time.Minute,
 		TokenRefused: func() {}, Log: slog.New(slog.NewTextHandler(&a.log, nil)),
 	})
 	done := make(chan error, 1)
@@ -181,6 +183,9 @@ func TestCertificate(t *testing.T) {
 		if got[0].Local || a.bodies[0] != `{"common_name":"a.example.com","ip_sans":"10.1.2.3"}` {
 			t.Errorf("sent %s", a.bodies[0])
 		}
+		if slices.ContainsFunc(a.dev.Requests(), func(r string) bool { return strings.HasSuffix(r, "/mounts/pki/issue/web") }) {
+			t.Error("the mount was looked up: a policy may not allow that, and nothing depends on it")
+		}
 		for _, text := range []string{cert, key, ca} {
 			if !strings.HasSuffix(text, "-----\n") {
 				t.Errorf("ends %q", text[len(text)-10:])
@@ -214,6 +219,20 @@ func TestCertificate(t *testing.T) {
 		a.issued(890*time.Second, 0) // the file still holds the old one
 		a.issued(10*time.Second, 1)
 	})
+}
+
+// However the jitter falls, a certificate is replaced between 0.95 of the
+// threshold and the threshold.
+func TestCertificateJitter(t *testing.T) {
+	for _, r := range []float64{0, 0.5, 0.999} {
+		issuing(t, func(a *authority) {
+			a.policy = lease.Policy{Threshold: 0.5, Rand: func() float64 { return r }}
+			a.start("pki/issue/web", "common_name", "a.example.com")
+			at := time.Duration((1030*0.5*(1-0.05*r) - 30) * float64(time.Second)) // dated back by 30 s
+			a.issued(at-2*time.Second, 1)
+			a.issued(3*time.Second, 1)
+		})
+	}
 }
 
 // Without a session a good certificate is used all the same.
