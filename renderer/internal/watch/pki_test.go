@@ -75,6 +75,7 @@ func issuing(t *testing.T, f func(a *authority)) {
 			t.Fatal(err)
 		}
 		a.write("sys/mounts/pki", `{"type":"pki"}`)
+		// Written in two parts: it is no path of a home directory.
 		a.write("pki/"+"root/generate/internal", `{"common_name":"canary root","key_type":"ec","ttl":"700h"}`)
 		a.write("pki/roles/web", `{"allow_any_name":true,"key_type":"ec","ttl":"1000s"}`)
 		a.write("pki/roles/short", `{"allow_any_name":true,"key_type":"ec","ttl":"1s"}`)
