@@ -22,7 +22,7 @@ import (
 )
 
 func runAgent(args []string, stdout, stderr io.Writer) int {
-	f, err := parseAgentFlags(args, stdout)
+	f, err := parseAgentFlags(args, stdout, stderr)
 	if err == nil {
 		err = f.export()
 	}

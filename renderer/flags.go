@@ -65,9 +65,15 @@ func agentGroups() []group {
 	}
 }
 
-func parseAgentFlags(args []string, stdout io.Writer) (*agentFlags, error) {
+func parseAgentFlags(args []string, stdout, stderr io.Writer) (*agentFlags, error) {
 	f := &agentFlags{}
-	return f, f.parse(f.options("vault-renderer agent"), args, stdout, agentUsage, agentGroups())
+	set := f.options("vault-renderer agent")
+	err := f.parse(set, args, stdout, agentUsage, agentGroups())
+	if err == nil && set.NArg() > 0 {
+		// Vault Agent ignores them, so they may stand in a unit file.
+		fmt.Fprintf(stderr, "vault-renderer: warning: what begins with %q is ignored: options begin with -, and end at the first word that is none\n", set.Arg(0))
+	}
+	return f, err
 }
 
 // options gives the set of all flags of the agent command.
@@ -141,8 +147,7 @@ func (f *agentFlags) withoutEffect(set *flag.FlagSet) {
 }
 
 // parse reads a command's flags; -h prints its help to stdout.
-// rest takes the arguments behind the flags; without it there may be none.
-func parse(set *flag.FlagSet, args []string, stdout io.Writer, usage string, groups []group, rest ...*string) error {
+func parse(set *flag.FlagSet, args []string, stdout io.Writer, usage string, groups []group) error {
 	set.SetOutput(io.Discard) // mistakes are reported as all others are
 	set.Usage = func() {}
 	switch err := set.Parse(args); {
@@ -152,11 +157,14 @@ func parse(set *flag.FlagSet, args []string, stdout io.Writer, usage string, gro
 		return err
 	case err != nil:
 		return report.WithHint(err, fmt.Sprintf("%q explains the options", set.Name()+" -h"))
-	case set.NArg() > len(rest):
-		return fmt.Errorf("unexpected argument %q", set.Arg(len(rest)))
 	}
-	for i, a := range set.Args() {
-		*rest[i] = a
+	return nil
+}
+
+// noMore refuses arguments beyond those allowed behind the flags.
+func noMore(set *flag.FlagSet, allowed int) error {
+	if set.NArg() > allowed {
+		return fmt.Errorf("unexpected argument %q", set.Arg(allowed))
 	}
 	return nil
 }

@@ -76,7 +76,13 @@ func parseGenerateFlags(args []string, stdout io.Writer) (*generateFlags, error)
 	f.connectionOptions(set)
 	f.withoutEffect(set)
 	groups := []group{{"Options", []string{"type", "path", "exec"}}, agentGroups()[2]}
-	err := parse(set, args, stdout, generateUsage, groups, &f.file)
+	err := parse(set, args, stdout, generateUsage, groups)
+	if err == nil {
+		err = noMore(set, 1)
+	}
+	if set.NArg() > 0 {
+		f.file = set.Arg(0)
+	}
 	switch {
 	case err != nil:
 		return nil, err

@@ -36,6 +36,9 @@ func runValidate(args []string, stdout, stderr io.Writer) int {
 	groups := []group{{"Options (those of the agent command may stay)", []string{"config", "strict", "json"}}}
 	err := f.parse(set, args, stdout, validateUsage, groups)
 	if err == nil {
+		err = noMore(set, 0)
+	}
+	if err == nil {
 		err = f.export()
 	}
 	if err != nil {

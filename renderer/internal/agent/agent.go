@@ -71,9 +71,12 @@ type Agent struct {
 
 	queue     []*unit   // what the next refresh looks at
 	retryAt   time.Time // when the first of the failed units is tried again; zero = none
+	inspectAt time.Time // when the files are looked at; zero = nothing is in place yet
 	entries   map[vault.Request]*entry
 	notifiers map[string]*notifier
-	change    uint64 // number of the last change that hooks were told of
+	toTell    []string // keys of hooks that are to run, in order
+	telling   string   // key of the hook that is at its first try
+	change    uint64   // number of the last change that hooks were told of
 
 	away       bool // Vault does not answer
 	loginTries int  // that Vault refused, in a row

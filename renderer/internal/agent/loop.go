@@ -268,15 +268,19 @@ func (a *Agent) back() {
 
 // untilRetry is how long the loop may wait for events.
 func (a *Agent) untilRetry() time.Duration {
-	if a.retryAt.IsZero() {
+	next := sooner(a.retryAt, a.inspectAt)
+	if next.IsZero() {
 		return 24 * time.Hour
 	}
-	return max(time.Until(a.retryAt), 0)
+	return max(time.Until(next), 0)
 }
 
 // retries tries again what failed on this host.
 func (a *Agent) retries() {
 	now := time.Now()
+	if !a.inspectAt.IsZero() && !now.Before(a.inspectAt) {
+		a.inspect(now)
+	}
 	if a.retryAt.IsZero() || now.Before(a.retryAt) {
 		return
 	}
@@ -376,6 +380,9 @@ type notifier struct {
 }
 
 func (a *Agent) onTold(t rollout.Told) {
+	if t.Key == a.telling {
+		a.telling = ""
+	}
 	n := a.notifiers[t.Key]
 	if n == nil {
 		return

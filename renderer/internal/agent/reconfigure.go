@@ -142,6 +142,9 @@ func (a *Agent) dropHooks() {
 		if !used[key] {
 			n.stop()
 			delete(a.notifiers, key)
+			if a.telling == key {
+				a.telling = "" // nobody will say that it is done
+			}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"slices"
+	"time"
 
 	"vault-renderer/renderer/internal/destination"
 	"vault-renderer/renderer/internal/reload"
@@ -136,8 +137,12 @@ func (a *Agent) rolloutOf(u *unit) []*unit {
 
 func (a *Agent) committed(members []*unit, changed []bool) {
 	a.change++
+	if a.inspectAt.IsZero() {
+		a.inspectAt = time.Now().Add(a.plan.cfg.TemplateConfig.StaticSecretRenderInterval)
+	}
 	for i, m := range members {
 		m.ready, m.done, m.content = false, true, nil
+		m.stamp = destination.Stat(m.file.Path)
 		m.heal()
 		if !changed[i] {
 			a.log("template.server").Debug("unchanged", "template", m.cfg.Name, "destination", m.cfg.Destination)
@@ -148,6 +153,20 @@ func (a *Agent) committed(members []*unit, changed []bool) {
 		for _, h := range m.hooks {
 			a.notifier(h).want = true
 		}
+	}
+}
+
+// inspect looks whether the files are still those that were put in place, as
+// often as secrets without a lease are read again, and restores what somebody
+// else has changed or removed.
+func (a *Agent) inspect(now time.Time) {
+	a.inspectAt = now.Add(a.plan.cfg.TemplateConfig.StaticSecretRenderInterval)
+	for _, u := range a.plan.units {
+		if !u.done || u.dirty || u.ready || destination.Stat(u.file.Path) == u.stamp {
+			continue
+		}
+		a.log("template.server").Warn("somebody else changed or removed the file; it is written again", "template", u.cfg.Name, "destination", u.cfg.Destination)
+		a.touch(u)
 	}
 }
 
@@ -163,14 +182,33 @@ func (a *Agent) notifier(h reload.Hook) *notifier {
 	return n
 }
 
-// notify tells the hooks of what changed. A hook that several templates share
+// notify tells the hooks of what changed, in the order of the templates, each
+// after the first try of the one before. A hook that several templates share
 // waits until each of them is in place or has failed, so that the application
 // never starts on half of its files.
 func (a *Agent) notify() {
-	for key, n := range a.notifiers {
-		if n.want && !a.someOnTheirWay(key) {
-			n.want, n.notified = false, a.change
-			n.Notify(a.change)
+	for _, u := range a.plan.units {
+		for _, h := range u.hooks {
+			key := h.Key()
+			if n := a.notifiers[key]; n != nil && n.want && !a.someOnTheirWay(key) {
+				n.want, n.notified = false, a.change
+				if !slices.Contains(a.toTell, key) {
+					a.toTell = append(a.toTell, key)
+				}
+			}
+		}
+	}
+	a.tellNext()
+}
+
+// tellNext starts the next hook, unless one is at its first try.
+func (a *Agent) tellNext() {
+	for a.telling == "" && len(a.toTell) > 0 {
+		key := a.toTell[0]
+		a.toTell = a.toTell[1:]
+		if n := a.notifiers[key]; n != nil {
+			a.telling = key
+			n.Notify(n.notified)
 		}
 	}
 }

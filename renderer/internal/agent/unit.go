@@ -32,7 +32,8 @@ type unit struct {
 	content []byte          // executed, to be put in place
 	ready   bool            // content is newer than what is in place
 	done    bool            // a content was put in place once
-	runs    int             // how often the template was executed: a measure
+	stamp   destination.Stamp
+	runs    int // how often the template was executed: a measure
 
 	quiet quiet
 

@@ -32,7 +32,7 @@ func (f File) attributes() (attributes, error) {
 		}
 	}
 	a.insists = f.User != "" || f.Group != ""
-	if a.mode == 0 {
+	if a.mode == 0 && !f.ExactPerms {
 		a.mode, a.keepMode = defaultMode, true
 	}
 	return a, nil

@@ -27,6 +27,7 @@ type File struct {
 	CreateDirs bool        // make missing parents, 0755 (0700 with PrivateDirs)
 
 	PrivateDirs bool
+	ExactPerms  bool // Perms count even when they are 0
 	Backup      bool // keep what was there as Path.bak
 }
 

@@ -109,13 +109,14 @@ func newAPI(o Options, tls *api.TLSConfig, noIdle, noKeepAlives bool) (*api.Clie
 	if cfg.Error != nil {
 		return nil, 0, fmt.Errorf("vault environment variables: %w", cfg.Error)
 	}
-	// The agent never loops back to another agent.
-	cfg.AgentAddress = ""
 	cfg.MaxRetries = 0
 	timeout := cfg.Timeout
 	cfg.Timeout = 0 // ours: it ends with the answer instead of a minute later
 	if _, set := os.LookupEnv(api.EnvVaultAddress); !set && o.Address != "" {
 		cfg.Address = o.Address
+	}
+	if cfg.AgentAddress != "" { // VAULT_AGENT_ADDR: whoever sets it means it
+		cfg.Address, cfg.AgentAddress = cfg.AgentAddress, ""
 	}
 	if o.Transport != nil {
 		cfg.HttpClient = &http.Client{Transport: o.Transport}
@@ -136,7 +137,7 @@ func newAPI(o Options, tls *api.TLSConfig, noIdle, noKeepAlives bool) (*api.Clie
 // namespaces gives the namespace of reads and of the login: the environment
 // wins over both, each falls back to the other.
 func namespaces(o Options) (read, auth string) {
-	if ns, set := os.LookupEnv(api.EnvVaultNamespace); set {
+	if ns := os.Getenv(api.EnvVaultNamespace); ns != "" {
 		return ns, ns
 	}
 	read, auth = o.Namespace, o.AuthNamespace

@@ -108,18 +108,18 @@ func (s *Session) ask(ctx context.Context, r Request, path string, params url.Va
 	return secretOf(raw, asked, r.Method), nil
 }
 
-// splitQuery takes the ?query off a path; a write keeps it, as
-// consul-template does.
+// splitQuery takes a path apart as consul-template does: what stands behind ?
+// are parameters, %20 is a blank, and #... is dropped. A write keeps its path
+// as it is.
 func splitQuery(r Request) (string, url.Values) {
-	path, query, found := strings.Cut(r.Path, "?")
-	if !found || r.Method == MethodWrite {
+	if r.Method == MethodWrite || !strings.ContainsAny(r.Path, "?%#") {
 		return r.Path, url.Values{}
 	}
-	params, err := url.ParseQuery(query)
-	if err != nil {
-		return path, url.Values{}
+	u, err := url.Parse(r.Path)
+	if err != nil || u.Host != "" || u.Opaque != "" {
+		return r.Path, url.Values{}
 	}
-	return strings.TrimRight(path, "/"), params
+	return strings.TrimRight(u.Path, "/"), u.Query()
 }
 
 func secretOf(raw *api.Secret, asked time.Time, method string) *Secret {

@@ -497,7 +497,11 @@ func TestEnvironment(t *testing.T) {
 			name: "environment", env: map[string]string{"VAULT_ADDR": "http://env:2", "VAULT_NAMESPACE": "e"},
 			o: Options{Address: "http://file:1", Namespace: "f", AuthNamespace: "a"}, addr: "http://env:2", read: "e", authenth: "e",
 		},
-		{name: "no agent behind the agent", env: map[string]string{"VAULT_AGENT_ADDR": "http://agent:3"}, o: Options{Address: "http://file:1"}, addr: "http://file:1"},
+		{name: "empty namespace", env: map[string]string{"VAULT_NAMESPACE": ""}, o: Options{Address: "http://file:1", Namespace: "f"}, addr: "http://file:1", read: "f", authenth: "f"},
+		{
+			name: "VAULT_AGENT_ADDR", env: map[string]string{"VAULT_AGENT_ADDR": "http://agent:3", "VAULT_ADDR": "http://env:2"},
+			o: Options{Address: "http://file:1"}, addr: "http://agent:3",
+		},
 		{name: "no token from outside", env: map[string]string{"VAULT_TOKEN": "canary-env"}, o: Options{Address: "http://file:1"}, addr: "http://file:1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"os"
 	"strconv"
 	"time"
 
@@ -25,14 +26,17 @@ type File struct {
 }
 
 func (f File) destination() destination.File {
-	d := destination.File{Path: f.Path, Perms: f.Mode}
-	if f.Owner >= 0 {
-		d.User = strconv.Itoa(f.Owner)
+	// Whoever owned a file that is there: a token belongs to its sink's owner.
+	owner, group := f.Owner, f.Group
+	if owner < 0 {
+		owner = os.Geteuid()
 	}
-	if f.Group >= 0 {
-		d.Group = strconv.Itoa(f.Group)
+	if group < 0 {
+		group = os.Getegid()
 	}
-	return d
+	return destination.File{
+		Path: f.Path, Perms: f.Mode, ExactPerms: true, User: strconv.Itoa(owner), Group: strconv.Itoa(group),
+	}
 }
 
 // Check says whether the sink can be written.
