@@ -43,6 +43,10 @@ type Options struct {
 	Stdout   *os.File           // of hooks
 	Stderr   *os.File
 
+	// Place puts the files of a rollout in place; nil = rollout.Commit. A plan
+	// shows them instead.
+	Place func([]rollout.Output) (changed []bool, err error)
+
 	// Transport replaces the network: tests in fake time.
 	Transport http.RoundTripper
 }
@@ -105,6 +109,9 @@ func New(o Options) (*Agent, hcl.Diagnostics) {
 		told: make(chan rollout.Told), stopKeepers: map[int]context.CancelFunc{},
 		entries: map[vault.Request]*entry{}, notifiers: map[string]*notifier{},
 		sinks: sinks{out: make(chan sink.Written), running: map[sinkKey]*sinkState{}},
+	}
+	if a.o.Place == nil {
+		a.o.Place = rollout.Commit
 	}
 	p, diags := a.build(o.Config)
 	a.plan = p

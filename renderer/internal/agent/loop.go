@@ -190,12 +190,16 @@ func (a *Agent) onUpdate(u watch.Update) {
 	}
 	e.tries = u.Tries
 	if u.Err != nil {
-		a.o.Metrics.SecretFailed()
+		if !u.Local {
+			a.o.Metrics.SecretFailed()
+		}
 		a.onFetchError(u, e)
 		return
 	}
-	a.o.Metrics.SecretFetched()
-	a.back()
+	if !u.Local {
+		a.o.Metrics.SecretFetched()
+		a.back()
+	}
 	if e.err != nil && e.logged != "" {
 		a.log("template.server").Info("the secret can be read again", "secret", u.Request.String())
 	}

@@ -131,6 +131,7 @@ func (a *Agent) buildUnit(cfg *config.Config, t config.Template, env func(string
 	parsed, err := tmpl.Parse(tmpl.Spec{
 		Name: t.Name, Text: u.text, Left: t.LeftDelimiter, Right: t.RightDelimiter,
 		ErrorOnMissingKey: t.ErrorOnMissingKey, Denylist: t.FunctionDenylist, Env: env,
+		Destination: t.Destination, Sandbox: t.SandboxPath, Debug: a.o.Stdout, Plugin: a.plugin(cfg),
 	})
 	if err != nil {
 		return u, diags.Append(u.diagnostic(cfg, err))
@@ -138,6 +139,12 @@ func (a *Agent) buildUnit(cfg *config.Config, t config.Template, env func(string
 	u.t = parsed
 	u.hooks = a.hooks(cfg, t)
 	return u, diags
+}
+
+// plugin runs the programs that templates call for what they print.
+func (a *Agent) plugin(cfg *config.Config) func(string, []string) (string, error) {
+	env := reload.Environ(connectionEnv(cfg, a.clientAddress(cfg)))
+	return func(name string, args []string) (string, error) { return reload.Output(a.ctx, name, args, env) }
 }
 
 // hooks builds what a template does after its file changed.

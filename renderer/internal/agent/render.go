@@ -97,11 +97,7 @@ func (a *Agent) roll(u *unit) {
 	if len(members) == 0 {
 		return
 	}
-	outs := make([]rollout.Output, len(members))
-	for i, m := range members {
-		outs[i] = rollout.Output{File: m.file, Content: m.content}
-	}
-	changed, err := rollout.Commit(outs)
+	changed, err := a.place(members)
 	if err != nil {
 		for _, m := range members {
 			m.fail(err)
@@ -111,6 +107,32 @@ func (a *Agent) roll(u *unit) {
 		return
 	}
 	a.committed(members, changed)
+}
+
+// place puts the members' files in place, and beside them what they write with
+// writeToFile: all or none. A member counts as changed when any of its files is.
+func (a *Agent) place(members []*unit) (changed []bool, err error) {
+	var outs []rollout.Output
+	var of []int
+	for i, m := range members {
+		outs, of = append(outs, rollout.Output{File: m.file, Content: m.content}), append(of, i)
+		more, err := sideFiles(m)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range more {
+			outs, of = append(outs, o), append(of, i)
+		}
+	}
+	each, err := a.o.Place(outs)
+	if err != nil {
+		return nil, err
+	}
+	changed = make([]bool, len(members))
+	for i, c := range each {
+		changed[of[i]] = changed[of[i]] || c
+	}
+	return changed, nil
 }
 
 // rolloutOf gives the templates that change together with u: all that share a
@@ -141,7 +163,7 @@ func (a *Agent) committed(members []*unit, changed []bool) {
 		a.inspectAt = time.Now().Add(a.plan.cfg.TemplateConfig.StaticSecretRenderInterval)
 	}
 	for i, m := range members {
-		m.ready, m.done, m.content = false, true, nil
+		m.ready, m.done, m.content, m.writes = false, true, nil, nil
 		m.stamp = destination.Stat(m.file.Path)
 		m.heal()
 		if !changed[i] {

@@ -22,16 +22,17 @@ type unit struct {
 	file  destination.File
 	hooks []reload.Hook
 
-	dirty   bool            // to be executed
-	queued  bool            // on the loop's list
-	missing bool            // the last execution lacked secrets that are on their way
-	uses    []vault.Request // what the last execution asked for
-	watched []vault.Request // what it has a watcher for
-	err     error           // why the last execution or write failed
-	logged  string          // the last failure that was logged
-	content []byte          // executed, to be put in place
-	ready   bool            // content is newer than what is in place
-	done    bool            // a content was put in place once
+	dirty   bool             // to be executed
+	queued  bool             // on the loop's list
+	missing bool             // the last execution lacked secrets that are on their way
+	uses    []vault.Request  // what the last execution asked for
+	watched []vault.Request  // what it has a watcher for
+	err     error            // why the last execution or write failed
+	logged  string           // the last failure that was logged
+	content []byte           // executed, to be put in place
+	writes  []tmpl.WriteFile // what goes with it
+	ready   bool             // content is newer than what is in place
+	done    bool             // a content was put in place once
 	stamp   destination.Stamp
 	runs    int // how often the template was executed: a measure
 
@@ -89,7 +90,7 @@ func (u *unit) execute(v tmpl.View, strict bool) {
 		return
 	}
 	u.err = nil
-	u.content, u.ready = res.Content, true
+	u.content, u.writes, u.ready = res.Content, res.Writes, true
 }
 
 var (

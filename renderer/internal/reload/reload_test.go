@@ -135,3 +135,16 @@ func TestParseSignal(t *testing.T) {
 		t.Error("SIGNOSUCH is known")
 	}
 }
+
+// A plugin's output is given whole; its failures do not show its arguments.
+func TestOutput(t *testing.T) {
+	out, err := Output(t.Context(), "sh", []string{"-c", "echo $0 $VALUE", "canary-x"}, []string{"VALUE=set"})
+	if err != nil || out != "canary-x set\n" {
+		t.Errorf("%q, %v", out, err)
+	}
+	for _, args := range [][]string{{"sh", "-c", "exit 3", "canary-x"}, {"no-such-program", "canary-x"}} {
+		if _, err := Output(t.Context(), args[0], args[1:], nil); err == nil || strings.Contains(err.Error(), "canary-") || !strings.Contains(err.Error(), args[0]) {
+			t.Errorf("%v", err)
+		}
+	}
+}
