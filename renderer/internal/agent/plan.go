@@ -131,6 +131,7 @@ func (a *Agent) buildUnit(cfg *config.Config, t config.Template, env func(string
 	parsed, err := tmpl.Parse(tmpl.Spec{
 		Name: t.Name, Text: u.text, Left: t.LeftDelimiter, Right: t.RightDelimiter,
 		ErrorOnMissingKey: t.ErrorOnMissingKey, Denylist: t.FunctionDenylist, Env: env,
+		MaxOutput: int(cfg.TemplateConfig.MaxOutput), MaxDuration: cfg.TemplateConfig.MaxDuration, MaxDepth: cfg.TemplateConfig.MaxDepth,
 		Destination: t.Destination, Sandbox: t.SandboxPath, Debug: a.o.Stdout, Plugin: a.plugin(cfg),
 	})
 	if err != nil {

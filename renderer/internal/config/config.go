@@ -90,6 +90,11 @@ type TemplateConfig struct {
 	StaticSecretRenderInterval time.Duration // 5m when not set
 	MaxConnectionsPerHost      int           // 10 when not set
 	LeaseRenewalThreshold      float64       // 0.90 when not set
+
+	// The limits of one execution of a template.
+	MaxOutput   int64         // bytes; 64 MiB when not set
+	MaxDuration time.Duration // 30s when not set
+	MaxDepth    int           // 10,000 when not set
 }
 
 // Template is one template block.

@@ -155,6 +155,9 @@ func defaultTemplateConfig() TemplateConfig {
 		StaticSecretRenderInterval: 5 * time.Minute,
 		MaxConnectionsPerHost:      10,
 		LeaseRenewalThreshold:      0.90,
+		MaxOutput:                  64 << 20,
+		MaxDuration:                30 * time.Second,
+		MaxDepth:                   10_000,
 	}
 }
 
@@ -168,6 +171,14 @@ func (d *decoder) templateConfig(s *scope) *TemplateConfig {
 		StaticSecretRenderInterval: get(s, "static_secret_render_interval", time.Duration(0)),
 		MaxConnectionsPerHost:      get(s, "max_connections_per_host", def.MaxConnectionsPerHost),
 		LeaseRenewalThreshold:      get(s, "lease_renewal_threshold", def.LeaseRenewalThreshold),
+		MaxOutput:                  get(s, "max_output", def.MaxOutput),
+		MaxDuration:                get(s, "max_duration", def.MaxDuration),
+		MaxDepth:                   get(s, "max_depth", def.MaxDepth),
+	}
+	for _, key := range []string{"max_output", "max_duration", "max_depth"} {
+		if off(s.vals[key]) {
+			d.errorf(s.at(key), "Invalid value", "%q must be more than 0: a template without a limit can stop this host.", key)
+		}
 	}
 	if c.StaticSecretRenderInterval == 0 {
 		c.StaticSecretRenderInterval = def.StaticSecretRenderInterval
@@ -183,4 +194,17 @@ func (d *decoder) templateConfig(s *scope) *TemplateConfig {
 		c.LeaseRenewalThreshold = def.LeaseRenewalThreshold
 	}
 	return c
+}
+
+// off says whether a number that limits something is none.
+func off(v any) bool {
+	switch v := v.(type) {
+	case int:
+		return v <= 0
+	case int64:
+		return v <= 0
+	case time.Duration:
+		return v <= 0
+	}
+	return false
 }

@@ -64,6 +64,9 @@ func templateConfigSection() *Section {
 		{Name: "static_secret_render_interval", Kind: Duration, Default: `"5m"`, NegUnset: true, Doc: "How often secrets without a lease are read again."},
 		{Name: "max_connections_per_host", Kind: Int, Default: "10", Doc: "Connections to the server at one time."},
 		{Name: "lease_renewal_threshold", Kind: Float, Default: "0.90", Doc: "Part of a lease to wait before it is replaced."},
+		{Name: "max_output", Kind: Size, Default: "67108864", Own: true, Doc: "Longest output of a template."},
+		{Name: "max_duration", Kind: Duration, Default: `"30s"`, Own: true, Doc: "Longest execution of a template."},
+		{Name: "max_depth", Kind: Int, Default: "10000", Own: true, Doc: "How deep templates may call each other."},
 	}}
 }
 

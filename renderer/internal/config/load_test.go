@@ -24,6 +24,7 @@ func ignoreRanges() cmp.Options {
 func engine() TemplateConfig {
 	return TemplateConfig{
 		StaticSecretRenderInterval: 5 * time.Minute, MaxConnectionsPerHost: 10, LeaseRenewalThreshold: 0.9,
+		MaxOutput: 64 << 20, MaxDuration: 30 * time.Second, MaxDepth: 10_000,
 	}
 }
 
@@ -81,6 +82,7 @@ func full() *Config {
 		TemplateConfig: TemplateConfig{
 			ExitOnRetryFailure: true, StaticSecretRenderInterval: 10 * time.Minute,
 			MaxConnectionsPerHost: 20, LeaseRenewalThreshold: 0.5,
+			MaxOutput: 1000, MaxDuration: 2 * time.Second, MaxDepth: 50,
 		},
 		Templates: []Template{
 			{

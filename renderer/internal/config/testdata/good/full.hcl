@@ -66,6 +66,9 @@ template_config {
   static_secret_render_interval = "10m"
   max_connections_per_host      = "20"
   lease_renewal_threshold       = 0.5
+  max_output                    = 1000
+  max_duration                  = 2
+  max_depth                     = 50
 }
 
 template "db" {
