@@ -181,6 +181,9 @@ func (t *Template) executeTemplate(name string, dot ...any) (string, error) {
 	if len(dot) > 1 {
 		return "", fmt.Errorf("a name and at most one value, not %d", len(dot))
 	}
+	if t.t.Lookup(name) == nil {
+		return "", errors.New("there is no template of that name" + t.t.DefinedTemplates())
+	}
 	if _, err := t.enter(); err != nil {
 		return "", err
 	}
@@ -190,7 +193,7 @@ func (t *Template) executeTemplate(name string, dot ...any) (string, error) {
 	}
 	var buf bytes.Buffer
 	if err := t.t.ExecuteTemplate(&limited{t: t, buf: &buf}, name, v); err != nil {
-		return "", err
+		return "", nested(err)
 	}
 	t.leave()
 	return buf.String(), nil

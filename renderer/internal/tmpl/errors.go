@@ -65,6 +65,26 @@ func (e *Error) at(msg string) string {
 	return rest
 }
 
+// nestedError is what went wrong in a template that was executed by another.
+// text/template puts the text of the cause into each level's own: with
+// thousands of levels those would be gigabytes.
+type nestedError struct{ err error }
+
+func (e *nestedError) Error() string { return "it failed" }
+func (e *nestedError) Unwrap() error { return e.err }
+
+// nested gives the innermost error of a template's.
+func nested(err error) error {
+	var at template.ExecError
+	for errors.As(err, &at) {
+		err = at.Err
+	}
+	if at.Err == nil {
+		return err
+	}
+	return &nestedError{at}
+}
+
 // fail makes an *Error of text/template's, without values of secrets. run is
 // nil where there was none.
 func (t *Template) fail(err error, run *execution) error {
@@ -91,30 +111,52 @@ func (t *Template) fail(err error, run *execution) error {
 		}
 	}
 	if run != nil {
-		msg = run.discreet(msg, err)
+		msg = t.discreet(run, msg, err)
 	}
 	out.Detail = msg
 	return out
 }
 
 // discreet takes out of a message what may be a value.
-func (x *execution) discreet(msg string, err error) string {
+func (t *Template) discreet(run *execution, msg string, err error) string {
 	msg = instead(msg, "range can't iterate over ", "range can't iterate over this value")
 	msg = instead(msg, "non-comparable type", "values of this type can't be compared")
-	if len(x.secrets)+len(x.outside) == 0 {
+	if len(run.secrets)+len(run.outside) == 0 {
 		return msg
 	}
 	var lib *libraryError
 	if errors.As(err, &lib) {
 		msg = strings.ReplaceAll(msg, lib.Error(), lib.short)
 	}
-	const failed = "error calling " + sprigPrefix
-	if i := strings.Index(msg, failed); i >= 0 && !strings.HasPrefix(msg[i+len(failed):], "fail: ") {
-		name, _, _ := strings.Cut(msg[i+len(failed):], ":")
-		msg = msg[:i] + failed + name + ": not what this function takes (its own words may hold a secret)"
+	if place, said, found := strings.Cut(msg, "error calling "+sprigPrefix); found {
+		name, words, _ := strings.Cut(said, ": ")
+		if name == "fail" {
+			words = t.ownWords(run, words)
+		} else {
+			words = "not what this function takes (its own words may hold a secret)"
+		}
+		msg = place + "error calling " + sprigPrefix + name + ": " + words
 	}
-	return x.mask(msg)
+	return run.mask(msg)
 }
+
+// ownWords keeps the words of a message that stand in the template, or in a
+// path it asked for: they are no secrets.
+func (t *Template) ownWords(run *execution, msg string) string {
+	words := strings.Fields(msg)
+	for i, w := range words {
+		own := strings.Contains(t.spec.Text, w)
+		for _, r := range run.used {
+			own = own || strings.Contains(r.Path, strings.Trim(w, `"',;:.()`))
+		}
+		if !own {
+			words[i] = redacted
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+const redacted = "[redacted]"
 
 // instead replaces a message of text/template that goes on with a value.
 func instead(msg, start, by string) string {
@@ -164,7 +206,7 @@ func (x *execution) mask(msg string) string {
 	// The longest first: one may hold another.
 	slices.SortFunc(values, func(a, b string) int { return len(b) - len(a) })
 	for _, v := range values {
-		msg = strings.ReplaceAll(msg, v, "[redacted]")
+		msg = strings.ReplaceAll(msg, v, redacted)
 	}
 	return msg
 }

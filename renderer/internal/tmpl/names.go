@@ -72,12 +72,12 @@ func didYouMean(name string) string {
 	for _, s := range sprigNames() {
 		candidates = append(candidates, sprigPrefix+s)
 	}
+	given := strings.ToLower(name)
 	best, least := "", 1+max(2, len(name)/3)
 	for _, c := range candidates {
-		d := distance(strings.ToLower(name), strings.ToLower(c))
-		if strings.EqualFold(sprigPrefix+name, c) {
-			d = 1 // the prefix is what is missing
-		}
+		lower := strings.ToLower(c)
+		d := min(distance(given, lower),
+			1+distance(strings.TrimPrefix(given, sprigPrefix), strings.TrimPrefix(lower, sprigPrefix)))
 		if d < least {
 			best, least = c, d
 		}

@@ -105,6 +105,9 @@ func request(name string, args []string) (r vault.Request, ok bool, err error) {
 		}
 	case len(args) == 1:
 		r.Method = vault.MethodRead
+		if plain(r.Path) {
+			return r, true, nil
+		}
 		if u, err = parsePath(r.Path); err == nil {
 			r.Path = u.Path
 			if q := u.Query().Encode(); q != "" {
@@ -120,6 +123,18 @@ func request(name string, args []string) (r vault.Request, ok bool, err error) {
 	}
 	r.Params, err = params(args[1:])
 	return r, err == nil, err
+}
+
+// plain says whether a path means the same as a URL: nearly every one does.
+func plain(p string) bool {
+	for i := range len(p) {
+		switch c := p[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '/', c == '-', c == '_', c == '.':
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // parsePath reads the path of a secret as the URL that it becomes: %20 is a

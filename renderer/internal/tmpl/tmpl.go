@@ -63,13 +63,17 @@ type Template struct {
 	run     *execution // the execution under way
 	calls   []Call
 	changes bool // it calls functions that may change the values they are given
-	buf     bytes.Buffer
+
+	// Kept from one execution to the next for speed; without values.
+	buf   bytes.Buffer
+	asked map[vault.Request]any
+	asks  int
 }
 
 // Parse reads a template. Its errors are *Error.
 func Parse(s Spec) (*Template, error) {
 	s.limits()
-	t := &Template{spec: s}
+	t := &Template{spec: s, asked: map[vault.Request]any{}}
 	trees, err := trees(s)
 	if err != nil {
 		return nil, t.fail(err, nil)
@@ -155,10 +159,13 @@ type execution struct {
 // Execute runs the template on v. While something is Missing, errors of the
 // execution are held back: they may be due to it.
 func (t *Template) Execute(v View) (Result, error) {
-	run := &execution{view: v, asked: map[vault.Request]any{}, deadline: time.Now().Add(t.spec.MaxDuration)}
+	run := &execution{view: v, asked: t.asked, deadline: time.Now().Add(t.spec.MaxDuration)}
+	run.used = make([]vault.Request, 0, t.asks)
+	run.secrets = make([]*vault.Secret, 0, t.asks)
 	t.run = run
 	err := t.execute()
-	t.run = nil
+	t.run, t.asks = nil, len(run.used)
+	defer func() { clear(t.asked); clear(t.buf.Bytes()) }()
 	res := Result{Used: run.used, Missing: run.missing}
 	if len(run.missing) > 0 {
 		var ve *viewError
