@@ -2,6 +2,7 @@ package tmpl
 
 import (
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -180,5 +181,21 @@ func TestPluginAndDebug(t *testing.T) {
 	res, err := tm.Execute(view{})
 	if err != nil || string(res.Content) != "ab" || out.String() != "(int) 5\n6" {
 		t.Errorf("%q, %q, %v", res.Content, out.String(), err)
+	}
+}
+
+// The page for people names every function.
+func TestFunctionsAreDocumented(t *testing.T) {
+	raw, err := os.ReadFile("../../../docs/template-functions.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range allNames() {
+		if slices.ContainsFunc(quoting[:], func(q quoter) bool { return q.name == n }) {
+			continue // templates/README.md
+		}
+		if page := string(raw); !strings.Contains(page, "`"+n+"`") && !strings.Contains(page, "`"+n+" ") {
+			t.Errorf("%s is not on the page", n)
+		}
 	}
 }

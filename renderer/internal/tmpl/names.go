@@ -40,6 +40,9 @@ func allNames() []string {
 	for i := range bound {
 		out = append(out, bound[i].name)
 	}
+	for i := range quoting {
+		out = append(out, quoting[i].name)
+	}
 	return out
 }
 

@@ -81,7 +81,8 @@ func TestOracleKnowsEveryFunction(t *testing.T) {
 		}
 	}
 	for _, n := range allNames() {
-		if cases[n] < 3 && !slices.Contains([]string{"call", "ge", "gt", "html", "js", "le", "lt", "ne", "urlquery"}, n) {
+		own := slices.ContainsFunc(quoting[:], func(q quoter) bool { return q.name == n })
+		if !own && cases[n] < 3 && !slices.Contains([]string{"call", "ge", "gt", "html", "js", "le", "lt", "ne", "urlquery"}, n) {
 			t.Errorf("%s: %d cases", n, cases[n])
 		}
 	}

@@ -3,6 +3,7 @@ package tmpl
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"vault-renderer/renderer/internal/vault"
 )
@@ -62,7 +63,7 @@ func TestErrorsHoldNoSecrets(t *testing.T) {
 
 func executeFor(text string) (Result, error) {
 	tm, err := Parse(Spec{
-		Name: "t", Text: text, MaxOutput: 1 << 16,
+		Name: "t", Text: text, MaxOutput: 1 << 16, MaxDuration: 2 * time.Second,
 		Env: func(string) (string, bool) { return "canary-env", true },
 		Plugin: func(name string, args []string) (string, error) {
 			if name == "fail" {

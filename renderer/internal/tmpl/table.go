@@ -150,6 +150,11 @@ func (t *Template) function(name string, sprig template.FuncMap) any {
 			return bound[i].bind(t)
 		}
 	}
+	for i := range quoting {
+		if quoting[i].name == name {
+			return quoting[i].call
+		}
+	}
 	if s, ok := strings.CutPrefix(name, sprigPrefix); ok {
 		return sprig[s]
 	}
