@@ -45,7 +45,10 @@ var layers = map[string]int{
 	"renderer/internal/rollout":       2,
 	"webapp/internal/web":             2,
 
+	"renderer/internal/auth/cloud/cloudtest": 2, // helps tests
+
 	"renderer/internal/vault":       1,
+	"renderer/internal/auth/cloud":  1,
 	"renderer/internal/config":      1,
 	"renderer/internal/report":      1,
 	"renderer/internal/tmpl":        1,
