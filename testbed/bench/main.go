@@ -111,5 +111,8 @@ func bench(ctx context.Context, o options, progress io.Writer) (*report, error) 
 			return nil, err
 		}
 	}
+	if err := b.templates(ctx, rep); err != nil {
+		return nil, err
+	}
 	return rep, b.sizes(rep)
 }

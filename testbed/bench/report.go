@@ -114,7 +114,7 @@ func median(v []float64) float64 {
 // table prints the figures for people.
 func (r *report) table(w io.Writer) {
 	fmt.Fprintf(w, "%s, %s, %d CPUs, server and contenders on the same machine\n\n", r.Vault, r.Go, r.CPUs)
-	const line = "%-30s %-3s %9s %9s %9s  %6s  %-11s %s\n"
+	const line = "%-32s %-3s %9s %9s %9s  %6s  %-11s %s\n"
 	fmt.Fprintf(w, line, "", "", "ours", "plain", "Agent", "ratio", "target", "")
 	for _, f := range r.Figures {
 		target, verdict := "", ""

@@ -119,6 +119,42 @@ func TestOnlyUsersAreExecuted(t *testing.T) {
 	})
 }
 
+// With a thousand templates and a thousand secrets, one change executes exactly
+// the templates that use it.
+func TestOneChangeInAThousand(t *testing.T) {
+	bubble(t, setup{}, func(w *world) {
+		const shared = 7 // used by every hundredth template besides its own
+		users := 0
+		for i := range 1000 {
+			w.put(fmt.Sprint("kv/data/app/", i), map[string]any{"data": map[string]any{"k": "canary-old"}})
+			contents := fmt.Sprintf(`{{ with secret "kv/app/%d" }}{{ .Data.data.k }}{{ end }}`, i)
+			if i%100 == 0 {
+				contents += fmt.Sprintf(`{{ with secret "kv/app/%d" }}{{ .Data.data.k }}{{ end }}`, shared)
+			}
+			if i%100 == 0 || i == shared {
+				users++
+			}
+			w.template(fmt.Sprint("t", i), contents)
+		}
+		w.start()
+		synctest.Wait()
+		runs := func() (n int) {
+			for _, u := range w.agent.plan.units {
+				n += u.runs
+			}
+			return n
+		}
+		before := runs()
+		w.put(fmt.Sprint("kv/data/app/", shared), map[string]any{"data": map[string]any{"k": "canary-new"}})
+		time.Sleep(6 * time.Minute)
+		synctest.Wait()
+		t.Logf("executed %d of 1000 templates, %d use the secret", runs()-before, users)
+		if runs()-before != users {
+			t.Errorf("executed %d, want %d", runs()-before, users)
+		}
+	})
+}
+
 // A denied path, a missing one and a bad template stop nobody else, name their
 // place once, and cost Vault nothing but a slow retry of the failing read.
 func TestFailuresStayAlone(t *testing.T) {
