@@ -51,7 +51,7 @@ func (e *libraryError) Unwrap() error { return e.err }
 // knows every template is empty, so that its messages can be taken apart
 // whatever the user calls his.
 func (e *Error) at(msg string) string {
-	where, rest, _ := strings.Cut(msg, ": ") // template: :3:14: rest
+	_, rest, _ := strings.Cut(msg, ": ") // template: :3:14: rest
 	where, rest, found := strings.Cut(rest, ": ")
 	line, col, both := strings.Cut(strings.TrimPrefix(where, ":"), ":")
 	n, err := strconv.Atoi(line)

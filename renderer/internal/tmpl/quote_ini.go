@@ -87,12 +87,23 @@ func iniV1Value(s string) (string, error) {
 }
 
 var (
-	iniName    = regexp.MustCompile(`^[\pL\pN_]([\pL\pN_./@+ -]*[\pL\pN_./@+-])?$`)
 	errININame = errors.New("readers of INI disagree about this name: letters, digits, blanks and _./@+- are safe")
 	errDeep    = errors.New("an INI file has sections, but no sections in sections")
 	errNoPlace = errors.New("configparser wants every key in a section")
 	errFolded  = errors.New("configparser takes no notice of capitals: this key is there twice")
 )
+
+// iniName says whether every reader takes the name as it is. It is no regular
+// expression: those of all letters are large, and would be made at start.
+func iniName(s string) bool {
+	for i, r := range s {
+		inner := strings.ContainsRune("./@+-", r) || r == ' ' && i < len(s)-1
+		if r != '_' && !unicode.IsLetter(r) && !unicode.IsNumber(r) && (i == 0 || !inner) {
+			return false
+		}
+	}
+	return s != ""
+}
 
 func toINI(args ...any) (string, error) {
 	reader, v, err := iniReader(args)
@@ -117,7 +128,7 @@ func toINI(args ...any) (string, error) {
 			continue
 		}
 		section, err := stringMap(m[name])
-		if err == nil && !iniName.MatchString(name) {
+		if err == nil && !iniName(name) {
 			err = errININame
 		}
 		if err != nil {
@@ -138,7 +149,7 @@ func iniSection(reader string, m map[string]any, out []string) ([]string, error)
 		switch {
 		case isMap(m[k]):
 			return nil, atKey(k, errDeep)
-		case !iniName.MatchString(k):
+		case !iniName(k):
 			return nil, atKey(k, errININame)
 		case reader == iniPython && folded[lower]:
 			return nil, atKey(k, errFolded)
