@@ -417,7 +417,7 @@ func mycnfModel(written string) (string, error) {
 		}
 		escaped = quote != 0 && c == '\\' && !escaped
 	}
-	s := strings.Trim(written, " \t\n\v\f\r\xa0")
+	s := strings.Trim(written, " \t\n\v\f\r")
 	if n := len(s); n > 1 && (s[0] == '"' || s[0] == '\'') && s[0] == s[n-1] {
 		s = s[1 : n-1]
 	}
