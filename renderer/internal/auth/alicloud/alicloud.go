@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"vault-renderer/renderer/internal/auth/cloud"
 	"vault-renderer/renderer/internal/vault"
 )
 
@@ -108,34 +109,19 @@ func withoutSigned(err error) error {
 // Watch implements auth.Watcher: it looks for other credentials than those of
 // the last login.
 func (m *Method) Watch(ctx context.Context, changed func()) {
-	every := m.CredentialPollInterval
-	if every <= 0 {
-		every = time.Minute
+	cloud.Poll(ctx, m.CredentialPollInterval, m.Log, "alicloud", m.differs, changed)
+}
+
+// differs says whether the credentials are others than at the last login or
+// look.
+func (m *Method) differs(ctx context.Context) (bool, error) {
+	src, err := m.find(ctx)
+	if err != nil {
+		return false, err
 	}
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	said := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		src, err := m.find(ctx)
-		if err != nil {
-			if said != err.Error() && ctx.Err() == nil {
-				said = err.Error()
-				m.Log.Warn("alicloud credentials can't be read; the next look follows", "error", err, "in", every)
-			}
-			continue
-		}
-		said = ""
-		m.mu.Lock()
-		differs := src != m.last
-		m.last = src
-		m.mu.Unlock()
-		if differs {
-			changed()
-		}
-	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	differs := src != m.last
+	m.last = src
+	return differs, nil
 }

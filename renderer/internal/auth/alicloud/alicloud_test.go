@@ -19,7 +19,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"sort"
 	"strings"
 	"sync"
@@ -27,12 +26,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"vault-renderer/renderer/internal/vault"
+	"vault-renderer/renderer/internal/auth/cloud/cloudtest"
 )
 
-// cloud stands in for the network: the metadata server, the token service, and
-// a Vault that checks logins as its plugin and the token service do.
-type cloud struct {
+// network is the metadata server, the token service, and a Vault that checks
+// logins as its plugin and the token service do.
+type network struct {
 	t  *testing.T
 	mu sync.Mutex
 
@@ -48,7 +47,7 @@ type cloud struct {
 	identity string // the id of the key with which the last login was signed
 }
 
-func (c *cloud) RoundTrip(r *http.Request) (*http.Response, error) {
+func (c *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := r.Context().Err(); err != nil {
@@ -71,7 +70,7 @@ func (c *cloud) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-func (c *cloud) metadata(w http.ResponseWriter, r *http.Request) {
+func (c *network) metadata(w http.ResponseWriter, r *http.Request) {
 	const creds = "/latest/meta-data/ram/security-credentials/"
 	switch {
 	case r.URL.Path == "/latest/api/token" && r.Method == http.MethodPut && c.hardened:
@@ -95,7 +94,7 @@ func (c *cloud) metadata(w http.ResponseWriter, r *http.Request) {
 }
 
 // sts answers signed requests.
-func (c *cloud) sts(w http.ResponseWriter, r *http.Request) {
+func (c *network) sts(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	if c.fail != nil {
 		if status, body := c.fail(q.Get("Action")); status != 0 {
@@ -131,7 +130,7 @@ func (c *cloud) sts(w http.ResponseWriter, r *http.Request) {
 }
 
 // verify checks a signed URL as the documentation has it, with code of its own.
-func (c *cloud) verify(method string, u *url.URL) error {
+func (c *network) verify(method string, u *url.URL) error {
 	q := u.Query()
 	sig, err := base64.StdEncoding.DecodeString(q.Get("Signature"))
 	if err != nil {
@@ -198,7 +197,7 @@ func percent(s string) string {
 
 // vault checks a login as the plugin does, and then as the token service that
 // the plugin asks.
-func (c *cloud) vault(w http.ResponseWriter, r *http.Request) {
+func (c *network) vault(w http.ResponseWriter, r *http.Request) {
 	refuse := func(text string) {
 		w.WriteHeader(500)
 		_ = json.NewEncoder(w).Encode(map[string][]string{"errors": {text}})
@@ -239,31 +238,18 @@ func (c *cloud) vault(w http.ResponseWriter, r *http.Request) {
 }
 
 // setup gives a method in a cloud that knows the key "user".
-func setup(t *testing.T) (*cloud, *Method) {
+func setup(t *testing.T) (*network, *Method) {
 	t.Helper()
-	for _, name := range []string{"VAULT_ADDR", "VAULT_NAMESPACE", "VAULT_TOKEN"} {
-		t.Setenv(name, "") // and back when the test ends
-		os.Unsetenv(name)
-	}
-	for _, name := range []string{
-		"ACCESS_KEY", "SECRET_KEY", "ACCESS_KEY_STS_TOKEN", "ROLE_ARN", "ROLE_SESSION_NAME", "ROLE_SESSION_EXPIRATION",
-		"PRIVATE_KEY", "PUBLIC_KEY_ID", "SESSION_EXPIRATION", "ROLE_NAME",
-	} {
-		t.Setenv("ALICLOUD_"+name, "")
-	}
-	c := &cloud{t: t, nonces: map[string]bool{}, keys: map[string]credential{
+	cloudtest.Without(t, "ALICLOUD_")
+	c := &network{t: t, nonces: map[string]bool{}, keys: map[string]credential{
 		"user":  {id: "user", secret: "canary-user+/secret"},
 		"env":   {id: "env", secret: "canary-env", token: "canary-env+token/ *~"},
 		"inst1": {id: "inst1", secret: "canary-inst1", token: "canary-inst1-token"},
 		"inst2": {id: "inst2", secret: "canary-inst2", token: "canary-inst2-token"},
 	}}
 	c.instance = c.keys["inst1"]
-	client, err := vault.New(vault.Options{Address: "http://vault.test", Transport: c})
-	if err != nil {
-		t.Fatal(err)
-	}
 	return c, &Method{
-		Client: client, MountPath: "auth/ali", Role: "app", Region: "eu-central-1",
+		Client: cloudtest.Client(t, "http://vault.test", c), MountPath: "auth/ali", Role: "app", Region: "eu-central-1",
 		Log: slog.New(slog.DiscardHandler), Transport: c,
 	}
 }
@@ -271,33 +257,33 @@ func setup(t *testing.T) (*cloud, *Method) {
 func TestLogin(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		set    func(*testing.T, *cloud, *Method)
+		set    func(*testing.T, *network, *Method)
 		signer string
 		asked  string
 	}{
-		{"key", func(_ *testing.T, _ *cloud, m *Method) { m.AccessKey, m.AccessSecret = "user", "canary-user+/secret" }, "user", "[]"},
-		{"environment wins", func(t *testing.T, _ *cloud, m *Method) {
+		{"key", func(_ *testing.T, _ *network, m *Method) { m.AccessKey, m.AccessSecret = "user", "canary-user+/secret" }, "user", "[]"},
+		{"environment wins", func(t *testing.T, _ *network, m *Method) {
 			m.AccessKey, m.AccessSecret = "user", "canary-user+/secret"
 			t.Setenv("ALICLOUD_ACCESS_KEY", "env")
 			t.Setenv("ALICLOUD_SECRET_KEY", "canary-env")
 			t.Setenv("ALICLOUD_ACCESS_KEY_STS_TOKEN", "canary-env+token/ *~")
 		}, "env", "[]"},
-		{"a broken environment does not count", func(t *testing.T, _ *cloud, m *Method) {
+		{"a broken environment does not count", func(t *testing.T, _ *network, m *Method) {
 			m.AccessKey, m.AccessSecret = "user", "canary-user+/secret"
 			t.Setenv("ALICLOUD_ROLE_SESSION_EXPIRATION", "soon")
 		}, "user", "[]"},
-		{"assumed role", func(_ *testing.T, _ *cloud, m *Method) {
+		{"assumed role", func(_ *testing.T, _ *network, m *Method) {
 			m.AccessKey, m.AccessSecret = "user", "canary-user+/secret"
 			m.RoleARN, m.RoleSessionName, m.RoleSessionExpiration = "acs:ram::1:role/app", "name", 15*time.Minute
 		}, "STS.role-900", "[sts.aliyuncs.com AssumeRole]"},
-		{"assumed role, defaults", func(t *testing.T, _ *cloud, m *Method) {
+		{"assumed role, defaults", func(t *testing.T, _ *network, m *Method) {
 			t.Setenv("ALICLOUD_ACCESS_KEY", "user")
 			t.Setenv("ALICLOUD_SECRET_KEY", "canary-user+/secret")
 			t.Setenv("ALICLOUD_ROLE_ARN", "acs:ram::1:role/app")
 		}, "STS.role-3600", "[sts.aliyuncs.com AssumeRole]"},
-		{"instance", func(_ *testing.T, c *cloud, _ *Method) { c.role = "web" }, "inst1", "[]"},
-		{"hardened instance", func(_ *testing.T, c *cloud, _ *Method) { c.role, c.hardened = "web", true }, "inst1", "[]"},
-		{"instance's role by name", func(_ *testing.T, c *cloud, m *Method) { c.role, m.RoleName = "web", "web" }, "inst1", "[]"},
+		{"instance", func(_ *testing.T, c *network, _ *Method) { c.role = "web" }, "inst1", "[]"},
+		{"hardened instance", func(_ *testing.T, c *network, _ *Method) { c.role, c.hardened = "web", true }, "inst1", "[]"},
+		{"instance's role by name", func(_ *testing.T, c *network, m *Method) { c.role, m.RoleName = "web", "web" }, "inst1", "[]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cl, m := setup(t)
@@ -348,41 +334,41 @@ func TestKeyPair(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	user := func(_ *cloud, m *Method) {
+	user := func(_ *network, m *Method) {
 		m.AccessKey, m.AccessSecret, m.RoleARN = "user", "canary-user+/secret", "acs:ram::1:role/app"
 	}
 	for _, c := range []struct {
 		name, want string
-		set        func(*cloud, *Method)
+		set        func(*network, *Method)
 	}{
-		{"nothing", "alicloud: no credentials: environment: it has neither ALICLOUD_ACCESS_KEY and ALICLOUD_SECRET_KEY nor a role or key pair; configuration: it has neither access_key and access_secret nor a role or key pair; instance metadata: meta-data/ram/security-credentials/: status 404", func(*cloud, *Method) {}},
-		{"no such role", "instance metadata: meta-data/ram/security-credentials/web: status 404", func(_ *cloud, m *Method) { m.RoleName = "web" }},
-		{"no credentials for the role", "the answer for the RAM role web holds no credentials", func(c *cloud, m *Method) { c.role, c.instance = "web", credential{} }},
-		{"wrong secret for the role", `assume the role acs:ram::1:role/app: sts.aliyuncs.com answers with status 400, code "SignatureDoesNotMatch"`, func(c *cloud, m *Method) {
+		{"nothing", "alicloud: no credentials: environment: it has neither ALICLOUD_ACCESS_KEY and ALICLOUD_SECRET_KEY nor a role or key pair; configuration: it has neither access_key and access_secret nor a role or key pair; instance metadata: meta-data/ram/security-credentials/: status 404", func(*network, *Method) {}},
+		{"no such role", "instance metadata: meta-data/ram/security-credentials/web: status 404", func(_ *network, m *Method) { m.RoleName = "web" }},
+		{"no credentials for the role", "the answer for the RAM role web holds no credentials", func(c *network, m *Method) { c.role, c.instance = "web", credential{} }},
+		{"wrong secret for the role", `assume the role acs:ram::1:role/app: sts.aliyuncs.com answers with status 400, code "SignatureDoesNotMatch"`, func(c *network, m *Method) {
 			user(c, m)
 			m.AccessSecret = "canary-wrong"
 		}},
-		{"not allowed", `status 403, code "NoPermission", request "r-1"`, func(c *cloud, m *Method) {
+		{"not allowed", `status 403, code "NoPermission", request "r-1"`, func(c *network, m *Method) {
 			user(c, m)
 			c.fail = func(string) (int, string) {
 				return 403, `{"Code":"NoPermission","RequestId":"r-1","Message":"canary-message"}`
 			}
 		}},
-		{"no JSON", "the answer of sts.aliyuncs.com is no JSON", func(c *cloud, m *Method) {
+		{"no JSON", "the answer of sts.aliyuncs.com is no JSON", func(c *network, m *Method) {
 			user(c, m)
 			c.fail = func(string) (int, string) { return 200, "canary-html" }
 		}},
-		{"empty", "assume the role acs:ram::1:role/app: the answer holds no credentials", func(c *cloud, m *Method) {
+		{"empty", "assume the role acs:ram::1:role/app: the answer holds no credentials", func(c *network, m *Method) {
 			user(c, m)
 			c.fail = func(string) (int, string) { return 200, "{}" }
 		}},
-		{"broken key", "private_key is neither PEM nor base64", func(_ *cloud, m *Method) { m.PrivateKey, m.PublicKeyID = "canary-%%", "pair-1" }},
-		{"no key", "private_key is not an RSA key in PKCS #8", func(_ *cloud, m *Method) { m.PrivateKey, m.PublicKeyID = "Y2FuYXJ5LWRlcg==", "pair-1" }},
+		{"broken key", "private_key is neither PEM nor base64", func(_ *network, m *Method) { m.PrivateKey, m.PublicKeyID = "canary-%%", "pair-1" }},
+		{"no key", "private_key is not an RSA key in PKCS #8", func(_ *network, m *Method) { m.PrivateKey, m.PublicKeyID = "Y2FuYXJ5LWRlcg==", "pair-1" }},
 		// The token service repeats what was signed, and Vault passes it on.
-		{"refused by the service", "log in at auth/ali/login: error making upstream request: received 400 checking caller identity: ", func(_ *cloud, m *Method) {
+		{"refused by the service", "log in at auth/ali/login: error making upstream request: received 400 checking caller identity: ", func(_ *network, m *Method) {
 			m.AccessKey, m.AccessSecret, m.AccessToken = "env", "canary-wrong", "canary-env+token/ *~"
 		}},
-		{"Vault offline", `Post "https://sts.eu-central-1.aliyuncs.com/?[redacted]": dial tcp: no route to host`, func(c *cloud, m *Method) {
+		{"Vault offline", `Post "https://sts.eu-central-1.aliyuncs.com/?[redacted]": dial tcp: no route to host`, func(c *network, m *Method) {
 			m.AccessKey, m.AccessSecret, m.AccessToken, c.offline = "env", "canary-env", "canary-env+token/ *~", true
 		}},
 	} {

@@ -5,12 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
+
+	"vault-renderer/renderer/internal/auth/cloud"
 )
 
 // metadataURL is the metadata server that every instance has.
@@ -50,11 +49,11 @@ func (m *Method) metadataToken(ctx context.Context) string {
 		return ""
 	}
 	r.Header.Set("X-aliyun-ecs-metadata-token-ttl-seconds", "300")
-	raw, status, err := m.send(r, 5*time.Second)
-	if err != nil || status != http.StatusOK {
+	a, err := cloud.Send(r, cloud.Local, m.Transport)
+	if err != nil || a.Status != http.StatusOK {
 		return ""
 	}
-	return strings.TrimSpace(string(raw))
+	return strings.TrimSpace(string(a.Body))
 }
 
 func (m *Method) metadata(ctx context.Context, path, token string) ([]byte, error) {
@@ -65,41 +64,12 @@ func (m *Method) metadata(ctx context.Context, path, token string) ([]byte, erro
 	if token != "" {
 		r.Header.Set("X-aliyun-ecs-metadata-token", token)
 	}
-	raw, status, err := m.send(r, 5*time.Second)
+	a, err := cloud.Send(r, cloud.Local, m.Transport)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("instance metadata: %w", err)
-	case status != http.StatusOK:
-		return nil, fmt.Errorf("instance metadata: %s: status %d", path, status)
+	case a.Status != http.StatusOK:
+		return nil, fmt.Errorf("instance metadata: %s: status %d", path, a.Status)
 	}
-	return raw, nil
-}
-
-// send sends a request on a connection of its own. Its error holds no URL: a
-// signed one has the security token in it.
-func (m *Method) send(r *http.Request, limit time.Duration) ([]byte, int, error) {
-	c := http.Client{Transport: m.Transport, Timeout: limit}
-	if c.Transport == nil {
-		t := &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{Timeout: limit}).DialContext}
-		if r.URL.Scheme == "https" { // metadata are never behind a proxy
-			t.Proxy = http.ProxyFromEnvironment
-		}
-		c.Transport = t
-	}
-	resp, err := c.Do(r)
-	if err != nil {
-		return nil, 0, cause(err)
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	return raw, resp.StatusCode, cause(err)
-}
-
-// cause takes the URL off an error.
-func cause(err error) error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		return ue.Err
-	}
-	return err
+	return a.Body, nil
 }

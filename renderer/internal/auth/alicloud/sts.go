@@ -8,7 +8,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -20,6 +19,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"vault-renderer/renderer/internal/auth/cloud"
 )
 
 // The hosts that give sessions; Vault itself asks the region's.
@@ -145,37 +146,34 @@ func parseKey(text string) (*rsa.PrivateKey, error) {
 	if err != nil {
 		return nil, errors.New("private_key is neither PEM nor base64")
 	}
-	k, err := x509.ParsePKCS8PrivateKey(der)
-	if key, ok := k.(*rsa.PrivateKey); ok && err == nil {
-		return key, nil
+	key, err := cloud.RSAKey(der)
+	if err != nil {
+		return nil, fmt.Errorf("private_key %w in PKCS #8", err)
 	}
-	if key, err := x509.ParsePKCS1PrivateKey(der); err == nil {
-		return key, nil
-	}
-	return nil, errors.New("private_key is not an RSA key in PKCS #8")
+	return key, nil
 }
 
 // call sends a signed request of ours and reads the answer into out.
 func (m *Method) call(ctx context.Context, what, u string, out any) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, u, nil)
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, cause(err))
+		return fmt.Errorf("%s: %w", what, cloud.Cause(err))
 	}
 	r.Header.Set("Accept", "application/json")
-	raw, status, err := m.send(r, 30*time.Second)
+	a, err := cloud.Send(r, cloud.Public, m.Transport)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	if status != http.StatusOK {
+	if a.Status != http.StatusOK {
 		// The message may repeat what was signed: only the code is told.
 		var e struct {
 			Code      string
 			RequestID string
 		}
-		_ = json.Unmarshal(raw, &e)
-		return fmt.Errorf("%s: %s answers with status %d, code %q, request %q", what, r.URL.Host, status, e.Code, e.RequestID)
+		_ = json.Unmarshal(a.Body, &e)
+		return fmt.Errorf("%s: %s answers with status %d, code %q, request %q", what, r.URL.Host, a.Status, e.Code, e.RequestID)
 	}
-	if json.Unmarshal(raw, out) != nil {
+	if json.Unmarshal(a.Body, out) != nil {
 		return fmt.Errorf("%s: the answer of %s is no JSON", what, r.URL.Host)
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"vault-renderer/renderer/internal/auth/cloud"
 	"vault-renderer/renderer/internal/vault"
 )
 
@@ -31,11 +32,11 @@ type Method struct {
 	Region                 string        // "" = us-east-1
 	HeaderValue            string        // iam: X-Vault-AWS-IAM-Server-ID; "" = none
 	Nonce                  string        // ec2; "" = made once and kept
-	CredentialPollInterval time.Duration // iam; 60 s when 0
+	CredentialPollInterval time.Duration // iam; a minute when 0
 	Log                    *slog.Logger
 
-	// HTTP replaces what talks to AWS; nil = clients of our own.
-	HTTP *http.Client
+	// Transport replaces the network (not Vault's) in tests.
+	Transport http.RoundTripper
 
 	mu    sync.Mutex
 	last  fingerprint // of the last login's credentials
@@ -129,38 +130,18 @@ func (m *Method) Watch(ctx context.Context, changed func()) {
 		<-ctx.Done()
 		return
 	}
-	every := m.CredentialPollInterval
-	if every <= 0 {
-		every = time.Minute
+	cloud.Poll(ctx, m.CredentialPollInterval, m.Log, "AWS", m.differs, changed)
+}
+
+// differs says whether the credentials are others than the last login's.
+func (m *Method) differs(ctx context.Context) (bool, error) {
+	f, err := m.find(ctx, tokenOnly)
+	if err != nil {
+		return false, err
 	}
-	t := time.NewTicker(every)
-	defer t.Stop()
-	failing := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
-		f, err := m.find(ctx, tokenOnly)
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			if !failing {
-				m.Log.Warn("the AWS credentials could not be looked at; the next try follows", "every", every, "error", err)
-			}
-			failing = true
-			continue
-		}
-		failing = false
-		m.mu.Lock()
-		same := f.print == m.last
-		m.mu.Unlock()
-		if !same {
-			changed()
-		}
-	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return f.print != m.last, nil
 }
 
 func (m *Method) region() string {

@@ -15,19 +15,20 @@ import (
 	"time"
 
 	"vault-renderer/renderer/internal/auth/aws"
+	"vault-renderer/renderer/internal/auth/cloud/cloudtest"
 )
 
 // login logs in and gives who signed the request, and for which region.
-func login(t *testing.T, m *aws.Method, v *fakeVault, secret string, mustSign ...string) (accessKey, scope string, s signed) {
+func login(t *testing.T, m *aws.Method, v *cloudtest.Vault, secret string, mustSign ...string) (accessKey, scope string, s signed) {
 	t.Helper()
 	a, err := m.Login(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.ClientToken.Reveal() != "canary-token" || v.path != "PUT /v1/auth/aws/login" {
-		t.Fatalf("%v at %s", a, v.path)
+	if a.ClientToken.Reveal() != "canary-token" || v.Path != "PUT /v1/auth/aws/login" {
+		t.Fatalf("%v at %s", a, v.Path)
 	}
-	body := v.last(t)
+	body := v.Last(t)
 	if body["role"] != "app" || len(body) != 5 {
 		t.Fatalf("body: %v", body)
 	}
@@ -60,17 +61,17 @@ func TestPlaces(t *testing.T) {
 			t.Setenv("AWS_SECRET_ACCESS_KEY", "canary-env")
 		}, "AKENV", "canary-env", false},
 		"credentials file": {func(t *testing.T, _ *aws.Method) {
-			t.Setenv("AWS_SHARED_CREDENTIALS_FILE", write(t, "credentials",
+			t.Setenv("AWS_SHARED_CREDENTIALS_FILE", cloudtest.Write(t, "credentials",
 				"[other]\naws_access_key_id=no\naws_secret_access_key=no\n[default]\n# words\naws_access_key_id = AKFILE\r\naws_secret_access_key=canary=file\naws_session_token=canary-session\n"))
 		}, "AKFILE", "canary=file", true},
 		"profile in the config file": {func(t *testing.T, _ *aws.Method) {
 			t.Setenv("AWS_PROFILE", "app")
-			t.Setenv("AWS_CONFIG_FILE", write(t, "config",
+			t.Setenv("AWS_CONFIG_FILE", cloudtest.Write(t, "config",
 				"[app]\naws_access_key_id=no\n[profile app]\naws_access_key_id=AKPROFILE\naws_secret_access_key=canary-profile\n"))
 		}, "AKPROFILE", "canary-profile", false},
 		"container": {func(t *testing.T, _ *aws.Method) {
-			t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", write(t, "token", "canary-container\n"))
-			t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", cloudtest.Write(t, "token", "canary-container\n"))
+			t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", cloudtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Header.Get("Authorization") != "canary-container" {
 					http.Error(w, "no", http.StatusForbidden)
 					return
@@ -79,20 +80,20 @@ func TestPlaces(t *testing.T) {
 			}))+"/v1/credentials")
 		}, "AKSERVED", "canary-served", true},
 		"instance": {func(t *testing.T, _ *aws.Method) {
-			t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", serve(t, &imds{role: "app", creds: served}))
+			t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", cloudtest.Serve(t, &imds{role: "app", creds: served}))
 		}, "AKSERVED", "canary-served", true},
 		"instance without tokens": {func(t *testing.T, _ *aws.Method) {
-			t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", serve(t, &imds{role: "app", creds: served, without: true}))
+			t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", cloudtest.Serve(t, &imds{role: "app", creds: served, without: true}))
 		}, "AKSERVED", "canary-served", true},
 		"web identity": {func(t *testing.T, _ *aws.Method) {
-			t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", write(t, "token", "canary-oidc"))
+			t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", cloudtest.Write(t, "token", "canary-oidc"))
 			t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/app")
-			t.Setenv("AWS_ENDPOINT_URL_STS", serve(t, http.HandlerFunc(sts)))
+			t.Setenv("AWS_ENDPOINT_URL_STS", cloudtest.Serve(t, http.HandlerFunc(sts)))
 		}, "AKSTS", "canary-sts", true},
 		"web identity of a profile": {func(t *testing.T, _ *aws.Method) {
-			t.Setenv("AWS_ENDPOINT_URL_STS", serve(t, http.HandlerFunc(sts)))
-			t.Setenv("AWS_CONFIG_FILE", write(t, "config",
-				"[default]\nrole_arn=arn:aws:iam::123456789012:role/app\nweb_identity_token_file="+write(t, "token", "canary-oidc")))
+			t.Setenv("AWS_ENDPOINT_URL_STS", cloudtest.Serve(t, http.HandlerFunc(sts)))
+			t.Setenv("AWS_CONFIG_FILE", cloudtest.Write(t, "config",
+				"[default]\nrole_arn=arn:aws:iam::123456789012:role/app\nweb_identity_token_file="+cloudtest.Write(t, "token", "canary-oidc")))
 		}, "AKSTS", "canary-sts", true},
 	}
 	for name, tc := range tests {
@@ -171,7 +172,7 @@ func TestNoCredentials(t *testing.T) {
 		"half":     {func(_ *testing.T, m *aws.Method) { m.SecretKey = "canary-half" }, `access_key and secret_key belong together`},
 		"bad type": {func(_ *testing.T, m *aws.Method) { m.Type = "ecs" }, `type "ecs" is unknown: it is iam or ec2`},
 		"no role": {func(t *testing.T, _ *aws.Method) {
-			t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", serve(t, &imds{}))
+			t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", cloudtest.Serve(t, &imds{}))
 		}, `the instance has no role`},
 		"metadata disabled": {func(t *testing.T, _ *aws.Method) { t.Setenv("AWS_EC2_METADATA_DISABLED", "true") }, `AWS_EC2_METADATA_DISABLED is set`},
 		"ec2, metadata disabled": {func(t *testing.T, m *aws.Method) {
@@ -180,42 +181,42 @@ func TestNoCredentials(t *testing.T) {
 		}, `AWS_EC2_METADATA_DISABLED is set`},
 		"ec2, metadata down": {func(_ *testing.T, m *aws.Method) { m.Type = "ec2" }, `instance metadata at http://127.0.0.1:1: .*refused`},
 		"ended": {func(t *testing.T, _ *aws.Method) {
-			t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", serve(t, &imds{
+			t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", cloudtest.Serve(t, &imds{
 				role:  "app",
 				creds: `{"Code":"Success","AccessKeyId":"AK","SecretAccessKey":"canary-old","Token":"canary-old","Expiration":"2001-01-01T00:00:00Z"}`,
 			}))
 		}, `the credentials from the instance's role app ended at 2001-01-01T00:00:00Z`},
 		"assume failed": {func(t *testing.T, _ *aws.Method) {
-			t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", serve(t, &imds{role: "app", creds: `{"Code":"AssumeRoleUnauthorizedAccess","Message":"EC2 cannot assume the role app"}`}))
+			t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", cloudtest.Serve(t, &imds{role: "app", creds: `{"Code":"AssumeRoleUnauthorizedAccess","Message":"EC2 cannot assume the role app"}`}))
 		}, `AssumeRoleUnauthorizedAccess EC2 cannot assume the role app`},
 		"not JSON": {func(t *testing.T, _ *aws.Method) {
-			t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", serve(t, &imds{role: "app", creds: `canary-garbage`}))
+			t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", cloudtest.Serve(t, &imds{role: "app", creds: `canary-garbage`}))
 		}, `not in the form of credentials`},
 		"token refused": {func(t *testing.T, _ *aws.Method) {
-			t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", write(t, "token", "canary-wrong"))
+			t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", cloudtest.Write(t, "token", "canary-wrong"))
 			t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/app")
-			t.Setenv("AWS_ENDPOINT_URL_STS", serve(t, http.HandlerFunc(sts)))
+			t.Setenv("AWS_ENDPOINT_URL_STS", cloudtest.Serve(t, http.HandlerFunc(sts)))
 		}, `role arn:aws:iam::123456789012:role/app .*InvalidIdentityToken \(Not mine: \[redacted\]\)`},
 		"no token": {func(t *testing.T, _ *aws.Method) {
 			t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/token")
 			t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/app")
 		}, `web identity token file: open /nowhere/token: no such file`},
 		"token in the clear": {func(t *testing.T, _ *aws.Method) {
-			t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", write(t, "token", "canary-oidc"))
+			t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", cloudtest.Write(t, "token", "canary-oidc"))
 			t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/app")
 			t.Setenv("AWS_ENDPOINT_URL_STS", "http://192.0.2.1")
 		}, `AWS_ENDPOINT_URL_STS is not an https address`},
 		"no such profile": {func(t *testing.T, _ *aws.Method) { t.Setenv("AWS_PROFILE", "gone") }, `profile "gone", which AWS_PROFILE names, is in none of the shared files`},
 		"unsupported profile": {func(t *testing.T, _ *aws.Method) {
 			t.Setenv("AWS_PROFILE", "x")
-			t.Setenv("AWS_CONFIG_FILE", write(t, "config", "[profile x]\nsso_session=y\n"))
+			t.Setenv("AWS_CONFIG_FILE", cloudtest.Write(t, "config", "[profile x]\nsso_session=y\n"))
 		}, `other ways \(source_profile, sso, credential_process\) are not supported`},
 		"container elsewhere": {func(t *testing.T, _ *aws.Method) {
 			t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://192.0.2.1/x")
 			t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "canary-container")
 		}, `names 192.0.2.1: without https only`},
 		"container refuses": {func(t *testing.T, _ *aws.Method) {
-			t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", serve(t, http.NotFoundHandler()))
+			t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", cloudtest.Serve(t, http.NotFoundHandler()))
 			t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "canary-container")
 		}, `the container's endpoint http://127.0.0.1:\d+: status 404`},
 	}
@@ -227,8 +228,8 @@ func TestNoCredentials(t *testing.T) {
 			if err == nil || !regexp.MustCompile(`^aws: .*`+tc.want).MatchString(err.Error()) {
 				t.Fatalf("%v", err)
 			}
-			if strings.Contains(err.Error(), "canary") || len(v.bodies) != 0 {
-				t.Errorf("%v; Vault was sent %v", err, v.bodies)
+			if strings.Contains(err.Error(), "canary") || len(v.Bodies) != 0 {
+				t.Errorf("%v; Vault was sent %v", err, v.Bodies)
 			}
 		})
 	}
@@ -238,13 +239,13 @@ func TestEC2(t *testing.T) {
 	m, v, _ := method(t)
 	m.Type = "ec2"
 	md := &imds{}
-	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", serve(t, md)+"/")
+	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", cloudtest.Serve(t, md)+"/")
 	var nonce any
 	for range 2 {
 		if _, err := m.Login(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		body := v.last(t)
+		body := v.Last(t)
 		doc, _ := base64.StdEncoding.DecodeString(fmt.Sprint(body["identity"]))
 		if !json.Valid(doc) || body["signature"] != "line1\nline2" || body["role"] != "app" || len(body) != 4 {
 			t.Fatalf("body: %v", body)
@@ -258,8 +259,8 @@ func TestEC2(t *testing.T) {
 		nonce = body["nonce"]
 	}
 	m.Nonce = "mine"
-	if _, err := m.Login(t.Context()); err != nil || v.last(t)["nonce"] != "mine" {
-		t.Errorf("nonce %v: %v", v.last(t)["nonce"], err)
+	if _, err := m.Login(t.Context()); err != nil || v.Last(t)["nonce"] != "mine" {
+		t.Errorf("nonce %v: %v", v.Last(t)["nonce"], err)
 	}
 	if len(md.asked) != 9 {
 		t.Errorf("asked %q", md.asked)
@@ -310,11 +311,11 @@ func TestWatch(t *testing.T) {
 func TestWatchWebIdentity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, _, _ := method(t)
-		token := write(t, "token", "canary-oidc")
+		token := cloudtest.Write(t, "token", "canary-oidc")
 		t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", token)
 		t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/app")
 		asked := 0
-		m.HTTP = &http.Client{Transport: roundTrip(func(r *http.Request) { asked++ })}
+		m.Transport = roundTrip(func(r *http.Request) { asked++ })
 		if _, err := m.Login(t.Context()); err != nil {
 			t.Fatal(err)
 		}

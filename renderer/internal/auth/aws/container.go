@@ -4,10 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"strings"
+
+	"vault-renderer/renderer/internal/auth/cloud"
 )
 
 // container gives the credentials that Amazon's container services (ECS, and
@@ -30,14 +31,14 @@ func (m *Method) container(ctx context.Context) (*found, error) {
 		r.Header.Set("Authorization", token)
 	}
 	r.Header.Set("Accept", "application/json")
-	status, raw, err := m.send(r, local)
+	a, err := cloud.Send(r, cloud.Local, m.Transport)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", from, err)
 	}
-	if status != http.StatusOK {
-		return nil, fmt.Errorf("%s: status %d", from, status)
+	if a.Status != http.StatusOK {
+		return nil, fmt.Errorf("%s: status %d", from, a.Status)
 	}
-	return servedIn(from, raw)
+	return servedIn(from, a.Body)
 }
 
 func containerEndpoint() (string, error) {
@@ -65,12 +66,7 @@ func isLocal(host string) bool {
 	case "169.254.170.2", "169.254.170.23", "fd00:ec2::23":
 		return true
 	}
-	return isLoopback(host)
-}
-
-func isLoopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && a.IsLoopback()
+	return cloud.IsLoopback(host)
 }
 
 // containerToken is read at every login: EKS replaces the file.

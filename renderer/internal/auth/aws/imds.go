@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"vault-renderer/renderer/internal/auth/cloud"
 )
 
 // tokenTTL is how long a metadata token may be used, in seconds. A login takes
@@ -45,15 +47,15 @@ func (m *Method) metadata(ctx context.Context) (*metadata, error) {
 		return nil, fmt.Errorf("AWS_EC2_METADATA_SERVICE_ENDPOINT is not an address")
 	}
 	r.Header.Set("X-aws-ec2-metadata-token-ttl-seconds", tokenTTL)
-	status, raw, err := m.send(r, local)
+	a, err := cloud.Send(r, cloud.Local, m.Transport)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("instance metadata at %s: %w (in a container the instance's metadata hop limit must be 2 or more)", md.base, err)
-	case status == http.StatusOK:
-		md.token = strings.TrimSpace(string(raw))
-	case noTokens(status) && !strings.EqualFold(os.Getenv("AWS_EC2_METADATA_V1_DISABLED"), "true"):
+	case a.Status == http.StatusOK:
+		md.token = strings.TrimSpace(string(a.Body))
+	case noTokens(a.Status) && !strings.EqualFold(os.Getenv("AWS_EC2_METADATA_V1_DISABLED"), "true"):
 	default:
-		return nil, fmt.Errorf("instance metadata at %s: status %d in place of a token", md.base, status)
+		return nil, fmt.Errorf("instance metadata at %s: status %d in place of a token", md.base, a.Status)
 	}
 	return md, nil
 }
@@ -83,14 +85,14 @@ func (md *metadata) get(ctx context.Context, path string) ([]byte, error) {
 	if md.token != "" {
 		r.Header.Set("X-aws-ec2-metadata-token", md.token)
 	}
-	status, raw, err := md.m.send(r, local)
+	a, err := cloud.Send(r, cloud.Local, md.m.Transport)
 	if err != nil {
 		return nil, fmt.Errorf("instance metadata %s: %w", path, err)
 	}
-	if status != http.StatusOK {
-		return nil, errStatus{path, status}
+	if a.Status != http.StatusOK {
+		return nil, errStatus{path, a.Status}
 	}
-	return raw, nil
+	return a.Body, nil
 }
 
 // instance gives the credentials of the role that the machine runs under.

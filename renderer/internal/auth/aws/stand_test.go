@@ -13,70 +13,25 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"vault-renderer/renderer/internal/auth/aws"
-	"vault-renderer/renderer/internal/vault"
+	"vault-renderer/renderer/internal/auth/cloud/cloudtest"
 )
-
-// fakeVault answers every login and keeps what it was sent.
-type fakeVault struct {
-	mu     sync.Mutex
-	path   string
-	bodies []map[string]any
-}
-
-// RoundTrip implements http.RoundTripper.
-func (f *fakeVault) RoundTrip(r *http.Request) (*http.Response, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var body map[string]any
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-		return nil, err
-	}
-	f.path, f.bodies = r.Method+" "+r.URL.Path, append(f.bodies, body)
-	w := httptest.NewRecorder()
-	_, _ = io.WriteString(w, `{"auth":{"client_token":"canary-token","lease_duration":60,"renewable":true}}`)
-	return w.Result(), nil
-}
-
-func (f *fakeVault) last(t *testing.T) map[string]any {
-	t.Helper()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.bodies) == 0 {
-		t.Fatal("Vault was not asked")
-	}
-	return f.bodies[len(f.bodies)-1]
-}
 
 // method gives one that logs in to a fake Vault, in an environment where AWS
 // is nowhere.
-func method(t *testing.T) (*aws.Method, *fakeVault, *bytes.Buffer) {
+func method(t *testing.T) (*aws.Method, *cloudtest.Vault, *bytes.Buffer) {
 	t.Helper()
-	for _, kv := range os.Environ() {
-		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "VAULT_") {
-			t.Setenv(name, "") // restores it
-			if err := os.Unsetenv(name); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	cloudtest.Without(t, "AWS_")
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1") // nobody listens
-	v := &fakeVault{}
-	c, err := vault.New(vault.Options{Address: "http://vault.test", Transport: v})
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := &cloudtest.Vault{}
 	var log bytes.Buffer
 	return &aws.Method{
-		Client: c, MountPath: "auth/aws", Type: "iam", Role: "app", Region: "eu-central-1",
+		Client: cloudtest.Client(t, "http://vault.test", v), MountPath: "auth/aws", Type: "iam", Role: "app", Region: "eu-central-1",
 		Log: slog.New(slog.NewTextHandler(&log, nil)),
 	}, v, &log
 }
@@ -197,22 +152,6 @@ func (i *imds) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		http.NotFound(w, r)
 	}
-}
-
-func serve(t *testing.T, h http.Handler) string {
-	t.Helper()
-	s := httptest.NewServer(h)
-	t.Cleanup(s.Close)
-	return s.URL
-}
-
-func write(t *testing.T, name, content string) string {
-	t.Helper()
-	p := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(p, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return p
 }
 
 // roundTrip is sts without a network.

@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"vault-renderer/renderer/internal/auth/cloud"
 )
 
 // webIdentity is a token of another identity provider (a Kubernetes service
@@ -72,14 +74,14 @@ func (m *Method) exchangeToken(ctx context.Context, w webIdentity) (*found, erro
 		return nil, fmt.Errorf("%s: not an address", what)
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	status, raw, err := m.send(r, cloud)
+	a, err := cloud.Send(r, cloud.Public, m.Transport)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	if status != http.StatusOK {
-		return nil, fmt.Errorf("%s: %s", what, stsError(status, raw, token))
+	if a.Status != http.StatusOK {
+		return nil, fmt.Errorf("%s: %s", what, stsError(a.Status, a.Body, token))
 	}
-	var a struct {
+	var says struct {
 		Credentials struct {
 			AccessKeyID     string `xml:"AccessKeyId"`
 			SecretAccessKey string
@@ -87,10 +89,10 @@ func (m *Method) exchangeToken(ctx context.Context, w webIdentity) (*found, erro
 			Expiration      time.Time
 		} `xml:"AssumeRoleWithWebIdentityResult>Credentials"`
 	}
-	if err := xml.Unmarshal(raw, &a); err != nil || a.Credentials.SecretAccessKey == "" {
+	if err := xml.Unmarshal(a.Body, &says); err != nil || says.Credentials.SecretAccessKey == "" {
 		return nil, fmt.Errorf("%s: the answer holds no credentials", what)
 	}
-	c := a.Credentials
+	c := says.Credentials
 	f := foundIn("STS", credentials{c.AccessKeyID, c.SecretAccessKey, c.SessionToken}, c.Expiration)
 	f.print = printOf(w.roleARN, token)
 	return f, nil
@@ -108,7 +110,7 @@ func (m *Method) stsEndpoint() (string, error) {
 		return "https://" + regionalHost(region) + "/", nil
 	}
 	u, err := url.Parse(e)
-	if err != nil || u.Scheme != "https" && !isLoopback(u.Hostname()) {
+	if err != nil || u.Scheme != "https" && !cloud.IsLoopback(u.Hostname()) {
 		return "", fmt.Errorf("AWS_ENDPOINT_URL_STS is not an https address")
 	}
 	return e, nil

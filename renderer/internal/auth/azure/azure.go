@@ -30,8 +30,8 @@ type Method struct {
 	Scope                       string // with the above; "" = <resource>/.default
 	Log                         *slog.Logger
 
-	// HTTP replaces what talks to Azure; nil = clients of our own.
-	HTTP *http.Client
+	// Transport replaces the network (not Vault's) in tests.
+	Transport http.RoundTripper
 }
 
 // Login implements auth.Method.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vault-renderer/renderer/internal/auth/azure"
+	"vault-renderer/renderer/internal/auth/cloud/cloudtest"
 )
 
 func TestManagedIdentity(t *testing.T) {
@@ -38,22 +39,22 @@ func TestManagedIdentity(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m, v, _ := method(t)
 			imds := &machine{}
-			t.Setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", serve(t, imds))
+			t.Setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", cloudtest.Serve(t, imds))
 			tc.set(t, m)
 			for range 2 { // anew at every login
 				a, err := m.Login(t.Context())
-				if err != nil || a.ClientToken.Reveal() != "canary-token" || v.path != "PUT /v1/auth/azure/login" {
-					t.Fatalf("%v %s: %v", a, v.path, err)
+				if err != nil || a.ClientToken.Reveal() != "canary-token" || v.Path != "PUT /v1/auth/azure/login" {
+					t.Fatalf("%v %s: %v", a, v.Path, err)
 				}
 			}
 			if d := cmp.Diff([]string{instance, tc.want, instance, tc.want}, imds.asked); d != "" {
 				t.Error(d)
 			}
-			jwt, _ := v.bodies[1]["jwt"].(string)
+			jwt, _ := v.Bodies[1]["jwt"].(string)
 			want := map[string]any{
 				"role": "app", "jwt": jwt, "subscription_id": "sub", "resource_group_name": "group", "vm_name": "vm1", "vmss_name": "set",
 			}
-			if d := cmp.Diff(want, v.bodies[1]); d != "" || !strings.HasPrefix(jwt, "canary-jwt-") {
+			if d := cmp.Diff(want, v.Bodies[1]); d != "" || !strings.HasPrefix(jwt, "canary-jwt-") {
 				t.Error(d)
 			}
 		})
@@ -65,7 +66,7 @@ func TestAppService(t *testing.T) {
 	m, v, log := method(t)
 	m.AuthenticateFromEnvironment = true
 	t.Setenv("IDENTITY_HEADER", "canary-header")
-	t.Setenv("IDENTITY_ENDPOINT", serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	t.Setenv("IDENTITY_ENDPOINT", cloudtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Identity-Header") != "canary-header" || r.FormValue("api-version") != "2019-08-01" || r.FormValue("resource") != resource {
 			http.Error(w, "no", http.StatusBadRequest)
 			return
@@ -75,7 +76,7 @@ func TestAppService(t *testing.T) {
 	if _, err := m.Login(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(map[string]any{"role": "app", "jwt": "canary-app"}, v.bodies[0]); d != "" {
+	if d := cmp.Diff(map[string]any{"role": "app", "jwt": "canary-app"}, v.Bodies[0]); d != "" {
 		t.Error(d)
 	}
 	if !strings.Contains(log.String(), "without the machine's name") || strings.Contains(log.String(), "canary") {
@@ -95,7 +96,9 @@ func TestFailures(t *testing.T) {
 		}
 	}
 	imds := func(h http.Handler) func(*testing.T, *azure.Method) {
-		return func(t *testing.T, _ *azure.Method) { t.Setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", serve(t, h)) }
+		return func(t *testing.T, _ *azure.Method) {
+			t.Setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", cloudtest.Serve(t, h))
+		}
 	}
 	tests := map[string]struct {
 		set  func(t *testing.T, m *azure.Method)
@@ -129,8 +132,8 @@ func TestFailures(t *testing.T) {
 			if err == nil || !regexp.MustCompile(`^azure: .*`+tc.want).MatchString(err.Error()) {
 				t.Fatalf("%v", err)
 			}
-			if strings.Contains(err.Error()+log.String(), "canary") || len(v.bodies) != 0 {
-				t.Errorf("%v; Vault was sent %v; log %s", err, v.bodies, log)
+			if strings.Contains(err.Error()+log.String(), "canary") || len(v.Bodies) != 0 {
+				t.Errorf("%v; Vault was sent %v; log %s", err, v.Bodies, log)
 			}
 		})
 	}

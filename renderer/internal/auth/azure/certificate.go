@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"vault-renderer/renderer/internal/auth/cloud"
 )
 
 // signedAssertion is the JWT by which an application shows that it has the key
@@ -60,12 +62,8 @@ func pair(path string) (*rsa.PrivateKey, *x509.Certificate, error) {
 			if c, err := x509.ParseCertificate(b.Bytes); err == nil {
 				certs = append(certs, c)
 			}
-		case "PRIVATE KEY":
-			if k, err := x509.ParsePKCS8PrivateKey(b.Bytes); err == nil {
-				key, _ = k.(*rsa.PrivateKey)
-			}
-		case "RSA PRIVATE KEY":
-			key, _ = x509.ParsePKCS1PrivateKey(b.Bytes)
+		case "PRIVATE KEY", "RSA PRIVATE KEY":
+			key, _ = cloud.RSAKey(b.Bytes)
 		}
 	}
 	if key == nil {

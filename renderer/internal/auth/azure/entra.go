@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"strings"
 	"time"
+
+	"vault-renderer/renderer/internal/auth/cloud"
 )
 
 // withSecret gets a token for an application by its password.
@@ -55,15 +56,10 @@ func tokenEndpoint(tenant string) (string, error) {
 		host = "https://login.microsoftonline.com"
 	}
 	u, err := url.Parse(host)
-	if err != nil || u.Host == "" || u.Scheme != "https" && !isLoopback(u.Hostname()) {
+	if err != nil || u.Host == "" || u.Scheme != "https" && !cloud.IsLoopback(u.Hostname()) {
 		return "", errors.New("AZURE_AUTHORITY_HOST is not an https address")
 	}
 	return u.JoinPath(tenant, "oauth2/v2.0/token").String(), nil
-}
-
-func isLoopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && a.IsLoopback()
 }
 
 // grant is the client credentials grant; proof is the form's field that holds
@@ -83,12 +79,12 @@ func (m *Method) grant(ctx context.Context, by, tenant, client, proof, secret st
 		return "", errors.New(what + ": not an address")
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	status, raw, err := m.send(r, cloud)
+	a, err := cloud.Send(r, cloud.Public, m.Transport)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", what, err)
 	}
-	if status != http.StatusOK {
-		return "", redact(fmt.Errorf("%s: %s", what, refusal(status, raw)), secret)
+	if a.Status != http.StatusOK {
+		return "", redact(fmt.Errorf("%s: %s", what, refusal(a)), secret)
 	}
-	return accessToken(what, raw)
+	return accessToken(what, a.Body)
 }

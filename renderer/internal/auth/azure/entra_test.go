@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"vault-renderer/renderer/internal/auth/cloud/cloudtest"
 )
 
 const bearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -26,16 +28,16 @@ func wantEntra(t *testing.T, check func(url.Values) error, spoil func(t *testing
 	t.Helper()
 	m, v, _ := method(t)
 	m.AuthenticateFromEnvironment = true
-	t.Setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", serve(t, &machine{}))
+	t.Setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", cloudtest.Serve(t, &machine{}))
 	t.Setenv("AZURE_TENANT_ID", "tenant1")
 	t.Setenv("AZURE_CLIENT_ID", "app1")
 	spoil(nil)
-	t.Setenv("AZURE_AUTHORITY_HOST", serve(t, entra(check))+"/")
+	t.Setenv("AZURE_AUTHORITY_HOST", cloudtest.Serve(t, entra(check))+"/")
 	if _, err := m.Login(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if v.bodies[0]["jwt"] != "canary-entra" || v.bodies[0]["vm_name"] != "vm1" {
-		t.Errorf("body %v", v.bodies[0])
+	if v.Bodies[0]["jwt"] != "canary-entra" || v.Bodies[0]["vm_name"] != "vm1" {
+		t.Errorf("body %v", v.Bodies[0])
 	}
 	spoil(t)
 	_, err := m.Login(t.Context())
@@ -64,7 +66,7 @@ func TestClientSecret(t *testing.T) {
 
 // TestFederatedToken: the file is read at every login.
 func TestFederatedToken(t *testing.T) {
-	path := write(t, "token", "canary-kubernetes\n")
+	path := cloudtest.Write(t, "token", "canary-kubernetes\n")
 	wantEntra(t, func(f url.Values) error {
 		if a := f.Get("client_assertion"); f.Get("client_assertion_type") != bearer || a != "canary-kubernetes" {
 			return fmt.Errorf("invalid assertion %s", a)
@@ -83,7 +85,7 @@ func TestFederatedToken(t *testing.T) {
 func TestClientCertificate(t *testing.T) {
 	key, cert, text := certificate(t)
 	_, _, other := certificate(t)
-	path := write(t, "app.pem", text)
+	path := cloudtest.Write(t, "app.pem", text)
 	wantEntra(t, func(f url.Values) error {
 		if f.Get("client_assertion_type") != bearer {
 			return fmt.Errorf("wrong type")
@@ -106,7 +108,7 @@ func TestClientCertificate(t *testing.T) {
 		text[:strings.Index(text, "-----END")]: "holds no RSA key in PEM",
 		strings.SplitAfter(text, "-----END PRIVATE KEY-----\n")[0]: "holds no certificate of its key",
 	} {
-		t.Setenv("AZURE_CLIENT_CERTIFICATE_PATH", write(t, "x.pem", content))
+		t.Setenv("AZURE_CLIENT_CERTIFICATE_PATH", cloudtest.Write(t, "x.pem", content))
 		if _, err := m.Login(t.Context()); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%v", err)
 		}

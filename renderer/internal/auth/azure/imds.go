@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"os"
 	"strings"
+
+	"vault-renderer/renderer/internal/auth/cloud"
 )
 
 // instance is what a machine knows of itself.
@@ -85,14 +87,14 @@ func (m *Method) local(ctx context.Context, what, address string, q url.Values, 
 		return nil, errors.New(what + ": not an address")
 	}
 	r.Header.Set(header, value)
-	status, raw, err := m.send(r, local)
+	a, err := cloud.Send(r, cloud.Local, m.Transport)
 	if err != nil {
 		return nil, fmt.Errorf("%s at %s: %w", what, address, err)
 	}
-	if status != http.StatusOK {
-		return nil, fmt.Errorf("%s at %s: %s", what, address, refusal(status, raw))
+	if a.Status != http.StatusOK {
+		return nil, fmt.Errorf("%s at %s: %s", what, address, refusal(a))
 	}
-	return raw, nil
+	return a.Body, nil
 }
 
 // accessToken reads the token out of an answer. The answer's text stays out of

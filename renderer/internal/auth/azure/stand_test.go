@@ -2,65 +2,28 @@ package azure_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"vault-renderer/renderer/internal/auth/azure"
-	"vault-renderer/renderer/internal/vault"
+	"vault-renderer/renderer/internal/auth/cloud/cloudtest"
 )
 
 const resource = "https://vault.example.com/"
 
-// fakeVault answers every login and keeps what it was sent.
-type fakeVault struct {
-	path   string
-	bodies []map[string]any
-}
-
-// RoundTrip implements http.RoundTripper.
-func (f *fakeVault) RoundTrip(r *http.Request) (*http.Response, error) {
-	var body map[string]any
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-		return nil, err
-	}
-	f.path, f.bodies = r.Method+" "+r.URL.Path, append(f.bodies, body)
-	w := httptest.NewRecorder()
-	_, _ = io.WriteString(w, `{"auth":{"client_token":"canary-token","lease_duration":60,"renewable":true}}`)
-	return w.Result(), nil
-}
-
 // method gives one that logs in to a fake Vault, in an environment where Azure
 // is nowhere.
-func method(t *testing.T) (*azure.Method, *fakeVault, *bytes.Buffer) {
+func method(t *testing.T) (*azure.Method, *cloudtest.Vault, *bytes.Buffer) {
 	t.Helper()
-	for _, kv := range os.Environ() {
-		name, _, _ := strings.Cut(kv, "=")
-		for _, p := range [...]string{"AZURE_", "VAULT_", "IDENTITY_"} {
-			if strings.HasPrefix(name, p) {
-				t.Setenv(name, "") // restores it
-				if err := os.Unsetenv(name); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-	}
+	cloudtest.Without(t, "AZURE_", "IDENTITY_")
 	t.Setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1") // nobody listens
-	v := &fakeVault{}
-	c, err := vault.New(vault.Options{Address: "http://vault.test", Transport: v})
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := &cloudtest.Vault{}
 	var log bytes.Buffer
 	return &azure.Method{
-		Client: c, MountPath: "auth/azure", Role: "app", Resource: resource,
+		Client: cloudtest.Client(t, "http://vault.test", v), MountPath: "auth/azure", Role: "app", Resource: resource,
 		Log: slog.New(slog.NewTextHandler(&log, nil)),
 	}, v, &log
 }
@@ -99,20 +62,4 @@ func (m *machine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		http.NotFound(w, r)
 	}
-}
-
-func serve(t *testing.T, h http.Handler) string {
-	t.Helper()
-	s := httptest.NewServer(h)
-	t.Cleanup(s.Close)
-	return s.URL
-}
-
-func write(t *testing.T, name, content string) string {
-	t.Helper()
-	p := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(p, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return p
 }

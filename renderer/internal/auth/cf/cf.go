@@ -19,6 +19,7 @@ import (
 	"os"
 	"time"
 
+	"vault-renderer/renderer/internal/auth/cloud"
 	"vault-renderer/renderer/internal/vault"
 )
 
@@ -100,14 +101,7 @@ func parseKey(raw []byte) (*rsa.PrivateKey, error) {
 	if block == nil {
 		return nil, errors.New("is not PEM")
 	}
-	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
-		return key, nil
-	}
-	k, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if key, ok := k.(*rsa.PrivateKey); ok && err == nil {
-		return key, nil
-	}
-	return nil, errors.New("is not an RSA key")
+	return cloud.RSAKey(block.Bytes)
 }
 
 // belongs says whether one of the certificates was made for key. While the

@@ -24,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	"vault-renderer/renderer/internal/auth/cloud/cloudtest"
 	"vault-renderer/renderer/internal/vault"
 )
 
@@ -148,16 +149,7 @@ func newMethod(t *testing.T, check func(*http.Request) error) *Method {
 		_, _ = w.Write([]byte(`{"auth":{"client_token":"canary-token","lease_duration":60,"renewable":true}}`))
 	}))
 	t.Cleanup(srv.Close)
-	for _, name := range []string{"VAULT_ADDR", "VAULT_NAMESPACE", "VAULT_TOKEN"} {
-		t.Setenv(name, "") // and back when the test ends
-		os.Unsetenv(name)
-	}
-	c, err := vault.New(vault.Options{Address: srv.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.CloseIdleConnections)
-	return &Method{Client: c, MountPath: "auth/pcf", Role: "app", Log: slog.New(slog.DiscardHandler)}
+	return &Method{Client: cloudtest.Client(t, srv.URL, nil), MountPath: "auth/pcf", Role: "app", Log: slog.New(slog.DiscardHandler)}
 }
 
 func TestLogin(t *testing.T) {

@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/google"
+
+	"vault-renderer/renderer/internal/auth/cloud"
 )
 
 // scope is what access tokens are asked for.
@@ -83,7 +85,7 @@ func (m *Method) fromJSON(ctx context.Context, from string, raw []byte) (*creden
 	if err := json.Unmarshal(raw, &head); err != nil || head.Type == "" {
 		return nil, fmt.Errorf("%s are not in the form of a Google credentials file (JSON with a type)", from)
 	}
-	ctx = context.WithValue(ctx, oauth2.HTTPClient, m.client(cloud))
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, cloud.Client(cloud.Public, m.Transport))
 	g, err := google.CredentialsFromJSONWithType(ctx, raw, google.CredentialsType(head.Type), scope)
 	if err != nil {
 		return nil, fmt.Errorf("%s (type %s) can't be used: a field is missing or wrong", from, head.Type)
@@ -108,6 +110,6 @@ func explain(err error) error {
 	if errors.As(err, &re) && re.Response != nil {
 		return errors.New(withoutTokens(refusal(re.Response.StatusCode, re.Body)))
 	}
-	line, _, _ := strings.Cut(cause(err).Error(), "\n")
+	line, _, _ := strings.Cut(cloud.Cause(err).Error(), "\n")
 	return errors.New(withoutTokens(line))
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"vault-renderer/renderer/internal/auth/cloud"
 	"vault-renderer/renderer/internal/vault"
 )
 
@@ -30,8 +31,8 @@ type Method struct {
 	JWTExp         time.Duration // iam; 15 min when 0
 	Log            *slog.Logger
 
-	// HTTP replaces what talks to Google; nil = clients of our own.
-	HTTP *http.Client
+	// Transport replaces the network (not Vault's) in tests.
+	Transport http.RoundTripper
 	// IAMEndpoint is where JWTs are signed; "" = Google's.
 	IAMEndpoint string
 }
@@ -117,18 +118,18 @@ func (m *Method) sign(ctx context.Context, account, token, claims string) (strin
 	}
 	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Content-Type", "application/json")
-	status, _, raw, err := m.send(r, cloud)
+	a, err := cloud.Send(r, cloud.Public, m.Transport)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", what, err)
 	}
-	if status != http.StatusOK {
-		return "", fmt.Errorf("%s: %s", what, strings.ReplaceAll(refusal(status, raw), token, "[redacted]"))
+	if a.Status != http.StatusOK {
+		return "", fmt.Errorf("%s: %s", what, strings.ReplaceAll(refusal(a.Status, a.Body), token, "[redacted]"))
 	}
-	var a struct {
+	var says struct {
 		SignedJWT string `json:"signedJwt"`
 	}
-	if err := json.Unmarshal(raw, &a); err != nil || a.SignedJWT == "" {
+	if err := json.Unmarshal(a.Body, &says); err != nil || says.SignedJWT == "" {
 		return "", errors.New(what + ": the answer holds no JWT")
 	}
-	return a.SignedJWT, nil
+	return says.SignedJWT, nil
 }

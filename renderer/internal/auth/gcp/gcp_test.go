@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vault-renderer/renderer/internal/auth/cloud/cloudtest"
 	"vault-renderer/renderer/internal/auth/gcp"
 )
 
@@ -21,10 +22,10 @@ func TestGCE(t *testing.T) {
 	for _, sa := range []string{"", "default", account} {
 		m.ServiceAccount = sa
 		a, err := m.Login(t.Context())
-		if err != nil || a.ClientToken.Reveal() != "canary-token" || v.path != "PUT /v1/auth/gcp/login" {
-			t.Fatalf("%v %s: %v", a, v.path, err)
+		if err != nil || a.ClientToken.Reveal() != "canary-token" || v.Path != "PUT /v1/auth/gcp/login" {
+			t.Fatalf("%v %s: %v", a, v.Path, err)
 		}
-		body := v.bodies[len(v.bodies)-1]
+		body := v.Bodies[len(v.Bodies)-1]
 		claims, err := verify(&g.googles.PublicKey, fmt.Sprint(body["jwt"]))
 		if err != nil || claims["aud"] != "https://vault.test:8200/vault/app" || body["role"] != "app" || len(body) != 2 {
 			t.Errorf("%v, claims %v: %v", body, claims, err)
@@ -39,7 +40,7 @@ func TestIAM(t *testing.T) {
 	user := `{"type":"authorized_user","client_id":"c","client_secret":"canary-c","refresh_token":"canary-refresh"}`
 	tests := map[string]func(t *testing.T, g *google, m *gcp.Method){
 		"a file": func(t *testing.T, g *google, m *gcp.Method) {
-			m.Credentials = write(t, "key.json", g.keyFile(t, g.key))
+			m.Credentials = cloudtest.Write(t, "key.json", g.keyFile(t, g.key))
 			t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere")
 		},
 		"a file's content": func(t *testing.T, g *google, m *gcp.Method) { m.Credentials = "\n" + g.keyFile(t, g.key) },
@@ -47,19 +48,19 @@ func TestIAM(t *testing.T) {
 			t.Setenv("GOOGLE_CREDENTIALS", g.keyFile(t, g.key))
 		},
 		"GOOGLE_APPLICATION_CREDENTIALS": func(t *testing.T, g *google, m *gcp.Method) {
-			t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", write(t, "key.json", g.keyFile(t, g.key)))
+			t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", cloudtest.Write(t, "key.json", g.keyFile(t, g.key)))
 			m.ServiceAccount = "default"
 		},
 		"Vault's own file": func(t *testing.T, g *google, _ *gcp.Method) {
-			write(t, filepath.Join(os.Getenv("HOME"), ".gcp", "credentials"), g.keyFile(t, g.key))
+			cloudtest.Write(t, filepath.Join(os.Getenv("HOME"), ".gcp", "credentials"), g.keyFile(t, g.key))
 		},
 		"gcloud's file": func(t *testing.T, g *google, _ *gcp.Method) {
-			write(t, filepath.Join(os.Getenv("HOME"), ".config", "gcloud", "application_default_credentials.json"), g.keyFile(t, g.key))
+			cloudtest.Write(t, filepath.Join(os.Getenv("HOME"), ".config", "gcloud", "application_default_credentials.json"), g.keyFile(t, g.key))
 		},
 		"the machine": func(t *testing.T, g *google, _ *gcp.Method) { t.Setenv("GCE_METADATA_HOST", g.host()) },
 		"a user": func(t *testing.T, g *google, m *gcp.Method) {
 			m.Credentials, m.ServiceAccount = user, account
-			m.HTTP = g.alone()
+			m.Transport = g.alone()
 		},
 	}
 	for name, set := range tests {
@@ -71,7 +72,7 @@ func TestIAM(t *testing.T) {
 			if _, err := m.Login(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			claims, err := verify(&g.key.PublicKey, fmt.Sprint(v.bodies[0]["jwt"]))
+			claims, err := verify(&g.key.PublicKey, fmt.Sprint(v.Bodies[0]["jwt"]))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -91,13 +92,13 @@ func TestReadAnew(t *testing.T) {
 	g := newGoogle(t)
 	m, v := method(t, "iam")
 	m.IAMEndpoint = g.url
-	m.Credentials = write(t, "key.json", g.keyFile(t, newKey(t)))
+	m.Credentials = cloudtest.Write(t, "key.json", g.keyFile(t, newKey(t)))
 	_, err := m.Login(t.Context())
 	if err == nil || !regexp.MustCompile(`^gcp: the credentials in /.*/key.json: invalid_grant \(Invalid JWT Signature. \[redacted\]\)$`).MatchString(err.Error()) {
 		t.Fatalf("%v", err)
 	}
-	write(t, m.Credentials, g.keyFile(t, g.key))
-	if _, err := m.Login(t.Context()); err != nil || len(v.bodies) != 1 {
+	cloudtest.Write(t, m.Credentials, g.keyFile(t, g.key))
+	if _, err := m.Login(t.Context()); err != nil || len(v.Bodies) != 1 {
 		t.Error(err)
 	}
 }
@@ -120,7 +121,7 @@ func TestFailures(t *testing.T) {
 		}, `this is not Google's service`},
 		"no credentials": {"iam", func(*testing.T, *google, *gcp.Method) {}, `no credentials found: .*instance metadata at 127.0.0.1:1: .*refused`},
 		"no file":        {"iam", func(_ *testing.T, _ *google, m *gcp.Method) { m.Credentials = "/nowhere/key.json" }, `credentials file: open /nowhere/key.json: no such file`},
-		"no JSON":        {"iam", func(t *testing.T, _ *google, m *gcp.Method) { m.Credentials = write(t, "key", "canary-key") }, `are not in the form of a Google credentials file`},
+		"no JSON":        {"iam", func(t *testing.T, _ *google, m *gcp.Method) { m.Credentials = cloudtest.Write(t, "key", "canary-key") }, `are not in the form of a Google credentials file`},
 		"bad JSON":       {"iam", func(_ *testing.T, _ *google, m *gcp.Method) { m.Credentials = "{canary-key" }, `the configured credentials are not in the form`},
 		"unknown kind":   {"iam", func(_ *testing.T, _ *google, m *gcp.Method) { m.Credentials = `{"type":"canary"}` }, ``},
 		"bad key": {"iam", func(_ *testing.T, g *google, m *gcp.Method) {
@@ -131,7 +132,7 @@ func TestFailures(t *testing.T) {
 		}, `the configured credentials name no service account: service_account must be set`},
 		"ended": {"iam", func(_ *testing.T, g *google, m *gcp.Method) {
 			m.Credentials = `{"type":"authorized_user","client_id":"c","client_secret":"canary-c","refresh_token":"canary-old"}`
-			m.ServiceAccount, m.HTTP = account, g.alone()
+			m.ServiceAccount, m.Transport = account, g.alone()
 		}, `the configured credentials: invalid_grant \(Bad Request \)`},
 		"not allowed": {"iam", func(t *testing.T, g *google, m *gcp.Method) {
 			m.Credentials, m.ServiceAccount = g.keyFile(t, g.key), "other@x"
@@ -151,8 +152,8 @@ func TestFailures(t *testing.T) {
 				t.Fatalf("%v", err)
 			}
 			t.Log(err)
-			if text := err.Error(); name != "unknown kind" && strings.Contains(text, "canary") || strings.Contains(text, "\n") || len(v.bodies) != 0 {
-				t.Errorf("%v; Vault was sent %v", err, v.bodies)
+			if text := err.Error(); name != "unknown kind" && strings.Contains(text, "canary") || strings.Contains(text, "\n") || len(v.Bodies) != 0 {
+				t.Errorf("%v; Vault was sent %v", err, v.Bodies)
 			}
 		})
 	}

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"os"
 	"strings"
+
+	"vault-renderer/renderer/internal/auth/cloud"
 )
 
 // metadataHost is the machine's metadata service; the variable is that of
@@ -34,18 +36,18 @@ func (m *Method) metadata(ctx context.Context, of string, q url.Values) ([]byte,
 		return nil, errors.New(what + ": not an address")
 	}
 	r.Header.Set("Metadata-Flavor", "Google")
-	status, header, raw, err := m.send(r, local)
+	a, err := cloud.Send(r, cloud.Local, m.Transport)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", what, err)
-	case status == http.StatusNotFound:
+	case a.Status == http.StatusNotFound:
 		return nil, fmt.Errorf("%s: the machine has no service account %s", what, account)
-	case status != http.StatusOK:
-		return nil, fmt.Errorf("%s: status %d", what, status)
-	case header.Get("Metadata-Flavor") != "Google":
+	case a.Status != http.StatusOK:
+		return nil, fmt.Errorf("%s: status %d", what, a.Status)
+	case a.Header.Get("Metadata-Flavor") != "Google":
 		return nil, fmt.Errorf("%s: this is not Google's service", what)
 	}
-	return raw, nil
+	return a.Body, nil
 }
 
 // machine gives the credentials of the machine itself.

@@ -15,63 +15,32 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"vault-renderer/renderer/internal/auth/cloud/cloudtest"
 	"vault-renderer/renderer/internal/auth/gcp"
-	"vault-renderer/renderer/internal/vault"
 )
-
-// fakeVault answers every login and keeps what it was sent.
-type fakeVault struct {
-	path   string
-	bodies []map[string]any
-}
-
-// RoundTrip implements http.RoundTripper.
-func (f *fakeVault) RoundTrip(r *http.Request) (*http.Response, error) {
-	var body map[string]any
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-		return nil, err
-	}
-	f.path, f.bodies = r.Method+" "+r.URL.Path, append(f.bodies, body)
-	w := httptest.NewRecorder()
-	_, _ = io.WriteString(w, `{"auth":{"client_token":"canary-token","lease_duration":60,"renewable":true}}`)
-	return w.Result(), nil
-}
 
 // method gives one that logs in to a fake Vault, in an environment where
 // Google is nowhere.
-func method(t *testing.T, kind string) (*gcp.Method, *fakeVault) {
+func method(t *testing.T, kind string) (*gcp.Method, *cloudtest.Vault) {
 	t.Helper()
-	for _, kv := range os.Environ() {
-		name, _, _ := strings.Cut(kv, "=")
-		for _, p := range [...]string{"GOOGLE_", "GCE_", "VAULT_", "CLOUDSDK_"} {
-			if strings.HasPrefix(name, p) {
-				t.Setenv(name, "") // restores it
-				if err := os.Unsetenv(name); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-	}
+	cloudtest.Without(t, "GOOGLE_", "GCE_", "CLOUDSDK_")
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv("GCE_METADATA_HOST", "127.0.0.1:1") // nobody listens
-	v := &fakeVault{}
-	c, err := vault.New(vault.Options{Address: "https://vault.test:8200/", Transport: v})
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := &cloudtest.Vault{}
 	log := &bytes.Buffer{}
 	t.Cleanup(func() {
 		if log.Len() != 0 {
 			t.Errorf("log: %s", log)
 		}
 	})
-	return &gcp.Method{Client: c, MountPath: "auth/gcp", Type: kind, Role: "app", Log: slog.New(slog.NewTextHandler(log, nil))}, v
+	return &gcp.Method{
+		Client: cloudtest.Client(t, "https://vault.test:8200/", v), MountPath: "auth/gcp", Type: kind, Role: "app",
+		Log: slog.New(slog.NewTextHandler(log, nil)),
+	}, v
 }
 
 // google is Google: it has a machine with an identity, makes access tokens for
@@ -242,24 +211,8 @@ func verify(key *rsa.PublicKey, jwt string) (map[string]any, error) {
 	return claims, nil
 }
 
-func write(t *testing.T, path, content string) string {
-	t.Helper()
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(t.TempDir(), path)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// alone gives a client for which there is nobody but this Google.
-func (g *google) alone() *http.Client {
-	return &http.Client{Transport: redirect{g.host()}}
-}
+// alone gives a network in which there is nobody but this Google.
+func (g *google) alone() http.RoundTripper { return redirect{g.host()} }
 
 type redirect struct{ host string }
 

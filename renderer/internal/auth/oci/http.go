@@ -3,13 +3,10 @@ package oci
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"net/url"
-	"time"
+
+	"vault-renderer/renderer/internal/auth/cloud"
 )
 
 // statusError is an answer that says no.
@@ -32,40 +29,23 @@ func (m *Method) metadata(ctx context.Context, base, path string) ([]byte, error
 		return nil, fmt.Errorf("instance metadata: %w", err)
 	}
 	r.Header.Set("Authorization", "Bearer Oracle")
-	raw, err := m.send(r, 5*time.Second)
+	raw, err := m.send(r, cloud.Local)
 	if err != nil {
 		return nil, fmt.Errorf("instance metadata: %s: %w", r.URL, err)
 	}
 	return raw, nil
 }
 
-// send sends a request on a connection of its own.
-func (m *Method) send(r *http.Request, limit time.Duration) ([]byte, error) {
-	c := http.Client{Transport: m.Transport, Timeout: limit}
-	if c.Transport == nil {
-		t := &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{Timeout: limit}).DialContext}
-		if r.URL.Scheme == "https" { // metadata are never behind a proxy
-			t.Proxy = http.ProxyFromEnvironment
-		}
-		c.Transport = t
-	}
-	resp, err := c.Do(r)
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		err = ue.Err
-	}
+// send gives what is in an answer that says yes.
+func (m *Method) send(r *http.Request, to cloud.Reach) ([]byte, error) {
+	a, err := cloud.Send(r, to, m.Transport)
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK {
+	if a.Status != http.StatusOK {
 		var says struct{ Code, Message string }
-		_ = json.Unmarshal(raw, &says)
-		return nil, &statusError{resp.StatusCode, says.Code, says.Message}
+		_ = json.Unmarshal(a.Body, &says)
+		return nil, &statusError{a.Status, says.Code, says.Message}
 	}
-	return raw, nil
+	return a.Body, nil
 }

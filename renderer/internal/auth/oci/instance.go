@@ -18,6 +18,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"vault-renderer/renderer/internal/auth/cloud"
 )
 
 // instance is what an instance's metadata say of its identity.
@@ -159,7 +161,7 @@ func (m *Method) federate(ctx context.Context, i instance) (signer, error) {
 	if err != nil {
 		return signer{}, fmt.Errorf("ask for a security token: %w", err)
 	}
-	raw, err := m.send(r, 30*time.Second)
+	raw, err := m.send(r, cloud.Public)
 	if err != nil {
 		return signer{}, fmt.Errorf("ask %s for a security token: %w", r.URL.Host, err)
 	}

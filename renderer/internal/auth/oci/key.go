@@ -17,6 +17,8 @@ import (
 	"fmt"
 	"hash"
 	"os"
+
+	"vault-renderer/renderer/internal/auth/cloud"
 )
 
 // readKey reads an RSA key in PEM: PKCS #1 or #8, as it is or encrypted.
@@ -41,14 +43,7 @@ func parseKey(raw []byte, pass string) (*rsa.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	if key, err := x509.ParsePKCS1PrivateKey(der); err == nil {
-		return key, nil
-	}
-	k, err := x509.ParsePKCS8PrivateKey(der)
-	if key, ok := k.(*rsa.PrivateKey); ok && err == nil {
-		return key, nil
-	}
-	return nil, errors.New("is not an RSA key")
+	return cloud.RSAKey(der)
 }
 
 // decrypted gives the content of a PEM block.

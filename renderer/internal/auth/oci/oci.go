@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"vault-renderer/renderer/internal/auth/cloud"
 	"vault-renderer/renderer/internal/vault"
 )
 
@@ -113,32 +114,12 @@ func (s signer) loginHeader(address, path string, now time.Time) (http.Header, e
 // Watch implements auth.Watcher: it looks for other credentials than those of
 // the last login.
 func (m *Method) Watch(ctx context.Context, changed func()) {
-	every := m.CredentialPollInterval
-	if every <= 0 {
-		every = time.Minute
-	}
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	said := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		id, err := m.identity(ctx)
-		if err != nil {
-			if said != err.Error() && ctx.Err() == nil {
-				said = err.Error()
-				m.Log.Warn("oci credentials can't be read; the next look follows", "error", err, "in", every)
-			}
-			continue
-		}
-		said = ""
-		if m.seen(id) {
-			changed()
-		}
-	}
+	cloud.Poll(ctx, m.CredentialPollInterval, m.Log, "oci", m.differs, changed)
+}
+
+func (m *Method) differs(ctx context.Context) (bool, error) {
+	id, err := m.identity(ctx)
+	return err == nil && m.seen(id), err
 }
 
 // identity tells credentials apart.

@@ -27,13 +27,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"vault-renderer/renderer/internal/vault"
+	"vault-renderer/renderer/internal/auth/cloud/cloudtest"
 )
 
-// cloud stands in for the network: an instance's metadata, the service that
-// gives security tokens, and a Vault that checks logins as its plugin does, and
-// as the cloud that the plugin asks.
-type cloud struct {
+// network is an instance's metadata, the service that gives security tokens,
+// and a Vault that checks logins as its plugin does, and as the cloud that the
+// plugin asks.
+type network struct {
 	t  *testing.T
 	mu sync.Mutex
 
@@ -51,7 +51,7 @@ type cloud struct {
 	keyID    string                    // of the last login
 }
 
-func (c *cloud) RoundTrip(r *http.Request) (*http.Response, error) {
+func (c *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := r.Context().Err(); err != nil {
@@ -73,7 +73,7 @@ func (c *cloud) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-func (c *cloud) metadata(w http.ResponseWriter, r *http.Request) {
+func (c *network) metadata(w http.ResponseWriter, r *http.Request) {
 	path, found := strings.CutPrefix(r.URL.Path, "/opc/"+c.version)
 	if c.version == "v2" && r.Header.Get("Authorization") != "Bearer Oracle" {
 		w.WriteHeader(403)
@@ -138,7 +138,7 @@ func verify(h http.Header, want string, lookup func(string) *rsa.PublicKey) (key
 }
 
 // federate gives security tokens to instances.
-func (c *cloud) federate(w http.ResponseWriter, r *http.Request) {
+func (c *network) federate(w http.ResponseWriter, r *http.Request) {
 	token, err := c.issue(r)
 	if err == nil && c.refuse {
 		err = errors.New("not today")
@@ -151,7 +151,7 @@ func (c *cloud) federate(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]string{"token": token})
 }
 
-func (c *cloud) issue(r *http.Request) (string, error) {
+func (c *network) issue(r *http.Request) (string, error) {
 	raw, err := io.ReadAll(r.Body)
 	if err != nil {
 		return "", err
@@ -210,7 +210,7 @@ func (c *cloud) issue(r *http.Request) (string, error) {
 	return token, nil
 }
 
-func (c *cloud) vault(w http.ResponseWriter, r *http.Request) {
+func (c *network) vault(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Headers http.Header `json:"request_headers"`
 	}
@@ -234,25 +234,12 @@ func (c *cloud) vault(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `{"auth":{"client_token":"canary-token","lease_duration":60,"renewable":false}}`)
 }
 
-func setup(t *testing.T, kind string) (*cloud, *Method) {
+func setup(t *testing.T, kind string) (*network, *Method) {
 	t.Helper()
-	for _, name := range []string{"VAULT_ADDR", "VAULT_NAMESPACE", "VAULT_TOKEN"} {
-		t.Setenv(name, "") // and back when the test ends
-		os.Unsetenv(name)
-	}
-	for _, name := range []string{
-		"OCI_CONFIG_FILE", "OCI_METADATA_BASE_URL", "OCI_SDK_AUTH_CLIENT_REGION_URL",
-		"TF_VAR_tenancy_ocid", "TF_VAR_user_ocid", "TF_VAR_fingerprint", "TF_VAR_private_key_path", "TF_VAR_private_key_password",
-	} {
-		t.Setenv(name, "")
-	}
-	c := &cloud{t: t, keys: map[string]*rsa.PublicKey{}}
-	client, err := vault.New(vault.Options{Address: "http://vault.test:8200", Transport: c})
-	if err != nil {
-		t.Fatal(err)
-	}
+	cloudtest.Without(t, "OCI_", "TF_VAR_")
+	c := &network{t: t, keys: map[string]*rsa.PublicKey{}}
 	return c, &Method{
-		Client: client, MountPath: "auth/cloud", Type: kind, Role: "Dev", home: t.TempDir(),
+		Client: cloudtest.Client(t, "http://vault.test:8200", c), MountPath: "auth/cloud", Type: kind, Role: "Dev", home: t.TempDir(),
 		Log: slog.New(slog.DiscardHandler), Transport: c,
 	}
 }
@@ -265,16 +252,6 @@ func public(t *testing.T) *rsa.PublicKey {
 		t.Fatal(err)
 	}
 	return &key.PublicKey
-}
-
-func write(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func keyFile(t *testing.T, name string) string {
@@ -304,12 +281,12 @@ func TestAPIKey(t *testing.T) {
 		want string
 	}{
 		{"home", func(t *testing.T, m *Method) {
-			write(t, m.home+"/.oci/config", conf("ocid1.user.1", "aa:bb", keyFile(t, "plain.pem"), ""))
-			write(t, m.home+"/other", conf("ocid1.user.2", "cc:dd", keyFile(t, "plain.pem"), ""))
+			cloudtest.Write(t, m.home+"/.oci/config", conf("ocid1.user.1", "aa:bb", keyFile(t, "plain.pem"), ""))
+			cloudtest.Write(t, m.home+"/other", conf("ocid1.user.2", "cc:dd", keyFile(t, "plain.pem"), ""))
 			t.Setenv("OCI_CONFIG_FILE", m.home+"/other") // counts only when there is none at home
 		}, user1},
 		{"OCI_CONFIG_FILE", func(t *testing.T, m *Method) {
-			write(t, m.home+"/other", conf("ocid1.user.2", "cc:dd", keyFile(t, "pkcs8.pem"), ""))
+			cloudtest.Write(t, m.home+"/other", conf("ocid1.user.2", "cc:dd", keyFile(t, "pkcs8.pem"), ""))
 			t.Setenv("OCI_CONFIG_FILE", m.home+"/other")
 		}, user2},
 		{"old home, ~", func(t *testing.T, m *Method) {
@@ -317,8 +294,8 @@ func TestAPIKey(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			write(t, m.home+"/keys/k.pem", string(raw)+"\nOCI_API_KEY\n")
-			write(t, m.home+"/.obmcs/config", conf("ocid1.user.1", "aa:bb", "~/keys/k.pem", ""))
+			cloudtest.Write(t, m.home+"/keys/k.pem", string(raw)+"\nOCI_API_KEY\n")
+			cloudtest.Write(t, m.home+"/.obmcs/config", conf("ocid1.user.1", "aa:bb", "~/keys/k.pem", ""))
 		}, user1},
 		{"environment", func(t *testing.T, _ *Method) {
 			t.Setenv("TF_VAR_tenancy_ocid", "ocid1.tenancy.1")
@@ -328,8 +305,8 @@ func TestAPIKey(t *testing.T) {
 			t.Setenv("TF_VAR_private_key_password", "canary-pass")
 		}, user2},
 		{"security token", func(t *testing.T, m *Method) {
-			write(t, m.home+"/token", "canary-session\n")
-			write(t, m.home+"/.oci/config", "[DEFAULT]\ntenancy=x\nkey_file="+keyFile(t, "plain.pem")+"\nsecurity_token_file=~/token\n")
+			cloudtest.Write(t, m.home+"/token", "canary-session\n")
+			cloudtest.Write(t, m.home+"/.oci/config", "[DEFAULT]\ntenancy=x\nkey_file="+keyFile(t, "plain.pem")+"\nsecurity_token_file=~/token\n")
 		}, "ST$canary-session"},
 		{"PBES2 AES-256", encrypted("aes256.pem"), user1},
 		{"PBES2 AES-128, SHA-1", encrypted("aes128.pem"), user1},
@@ -353,18 +330,18 @@ func TestAPIKey(t *testing.T) {
 
 func encrypted(name string) func(*testing.T, *Method) {
 	return func(t *testing.T, m *Method) {
-		write(t, m.home+"/.oci/config", conf("ocid1.user.1", "aa:bb", keyFile(t, name), "pass_phrase = canary-pass"))
+		cloudtest.Write(t, m.home+"/.oci/config", conf("ocid1.user.1", "aa:bb", keyFile(t, name), "pass_phrase = canary-pass"))
 	}
 }
 
 func TestAPIKeyErrors(t *testing.T) {
 	withKey := func(name, more string) func(*testing.T, *Method) {
 		return func(t *testing.T, m *Method) {
-			write(t, m.home+"/.oci/config", conf("ocid1.user.1", "aa:bb", keyFile(t, name), more))
+			cloudtest.Write(t, m.home+"/.oci/config", conf("ocid1.user.1", "aa:bb", keyFile(t, name), more))
 		}
 	}
 	text := func(s string) func(*testing.T, *Method) {
-		return func(t *testing.T, m *Method) { write(t, m.home+"/.oci/config", s) }
+		return func(t *testing.T, m *Method) { cloudtest.Write(t, m.home+"/.oci/config", s) }
 	}
 	for _, c := range []struct {
 		name, want string
@@ -400,7 +377,7 @@ func TestAPIKeyErrors(t *testing.T) {
 }
 
 // boot gives the instance a certificate.
-func (c *cloud) boot(t *testing.T, subject ...string) {
+func (c *network) boot(t *testing.T, subject ...string) {
 	t.Helper()
 	create := func(name pkix.Name, ca bool, parent *x509.Certificate, signer *rsa.PrivateKey) (*x509.Certificate, *rsa.PrivateKey) {
 		key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -465,12 +442,12 @@ func TestInstance(t *testing.T) {
 func TestInstanceErrors(t *testing.T) {
 	for _, c := range []struct {
 		name, want string
-		set        func(*cloud)
+		set        func(*network)
 	}{
-		{"no metadata", "oci: instance metadata: http://169.254.169.254/opc/v1/instance/region: status 404", func(c *cloud) { c.version = "" }},
-		{"no tenancy", "the certificate names no tenancy", func(c *cloud) { c.boot(c.t, "opc-certtype:instance") }},
-		{"no token service", "ask auth.eu-frankfurt-1.oraclecloud.com for a security token: no such host", func(c *cloud) { c.authHost = "" }},
-		{"refused", "ask auth.eu-frankfurt-1.oraclecloud.com for a security token: status 401, NotAuthenticated: not today", func(c *cloud) { c.refuse = true }},
+		{"no metadata", "oci: instance metadata: http://169.254.169.254/opc/v1/instance/region: status 404", func(c *network) { c.version = "" }},
+		{"no tenancy", "the certificate names no tenancy", func(c *network) { c.boot(c.t, "opc-certtype:instance") }},
+		{"no token service", "ask auth.eu-frankfurt-1.oraclecloud.com for a security token: no such host", func(c *network) { c.authHost = "" }},
+		{"refused", "ask auth.eu-frankfurt-1.oraclecloud.com for a security token: status 401, NotAuthenticated: not today", func(c *network) { c.refuse = true }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cl, m := setup(t, TypeInstance)
@@ -492,7 +469,7 @@ func TestWatch(t *testing.T) {
 	cl, m := setup(t, TypeAPIKey)
 	file := m.home + "/.oci/config"
 	first, second := conf("ocid1.user.1", "aa:bb", keyFile(t, "plain.pem"), ""), conf("ocid1.user.2", "cc:dd", keyFile(t, "plain.pem"), "")
-	write(t, file, first)
+	cloudtest.Write(t, file, first)
 	cl.keys[user1] = public(t)
 	m.CredentialPollInterval = 20 * time.Second
 	synctest.Test(t, func(t *testing.T) {
@@ -504,11 +481,11 @@ func TestWatch(t *testing.T) {
 		start := time.Now()
 		go m.Watch(ctx, func() { calls = append(calls, time.Since(start)) })
 		time.Sleep(50 * time.Second)
-		write(t, file, second)
+		cloudtest.Write(t, file, second)
 		time.Sleep(50 * time.Second)
-		write(t, file, "half a fi") // somebody is writing
+		cloudtest.Write(t, file, "half a fi") // somebody is writing
 		time.Sleep(50 * time.Second)
-		write(t, file, first)
+		cloudtest.Write(t, file, first)
 		time.Sleep(50 * time.Second)
 		cancel()
 		synctest.Wait()

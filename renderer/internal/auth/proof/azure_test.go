@@ -70,7 +70,7 @@ func (s *suite) azure(t *testing.T, n *internet) {
 	s.fails(t, method("machine"), "group2")
 
 	m = method("cloud")
-	m.AuthenticateFromEnvironment, m.HTTP = true, &http.Client{Transport: throughOrLocal{n.transport()}}
+	m.AuthenticateFromEnvironment, m.Transport = true, throughOrLocal{n.transport()}
 	t.Setenv("AZURE_TENANT_ID", tenant)
 	t.Setenv("AZURE_CLIENT_ID", "app1")
 	t.Setenv("AZURE_FEDERATED_TOKEN_FILE", write(t, t.TempDir(), "token", "canary-federated"))

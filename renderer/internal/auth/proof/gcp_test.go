@@ -62,7 +62,7 @@ func (s *suite) gcp(t *testing.T, n *internet) {
 	method := func(kind, role string) *gcp.Method {
 		return &gcp.Method{
 			Client: s.client(t, vault.Options{}), MountPath: "auth/gcp", Type: kind, Role: role, Credentials: file, Log: log,
-			HTTP: &http.Client{Transport: throughOrLocal{n.transport()}},
+			Transport: throughOrLocal{n.transport()},
 		}
 	}
 	a := s.works(t, method("iam", "account"))
