@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -82,7 +83,7 @@ func newWorld(t *testing.T) *world {
 	w.write(t, "sys/mounts/secret", map[string]any{"type": "kv", "options": map[string]any{"version": "2"}})
 	w.write(t, "secret/data/app", map[string]any{"data": application()})
 	w.write(t, "sys/mounts/pki", map[string]any{"type": "pki"})
-	w.write(t, "pki/root/generate/internal", map[string]any{"common_name": "canary root", "ttl": "720h"})
+	w.write(t, path.Join("pki", "root", "generate", "internal"), map[string]any{"common_name": "canary root", "ttl": "720h"})
 	w.write(t, "pki/roles/web", map[string]any{"allowed_domains": "example.com", "allow_subdomains": true, "max_ttl": "72h"})
 	return w
 }
@@ -115,13 +116,13 @@ func answer(w http.ResponseWriter, body map[string]any) {
 	_ = json.NewEncoder(w).Encode(body) // the reader notices
 }
 
-func (w *world) write(t *testing.T, path string, body map[string]any) {
+func (w *world) write(t *testing.T, to string, body map[string]any) {
 	t.Helper()
 	raw, err := json.Marshal(body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, w.addr+"/v1/"+path, bytes.NewReader(raw))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, w.addr+"/v1/"+to, bytes.NewReader(raw))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +133,7 @@ func (w *world) write(t *testing.T, path string, body map[string]any) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {
-		t.Fatalf("%s: %s", path, resp.Status)
+		t.Fatalf("%s: %s", to, resp.Status)
 	}
 }
 
