@@ -12,7 +12,7 @@ TOOL     := $(GO) tool -modfile=tools/go.mod
 TESTBED  := $(GO) run ./testbed/cmd/testbed
 # Tests that start servers measure hand-overs of a fraction of a second: they
 # run one package at a time.
-SERVERS  := ./testbed/... ./webapp/... ./examples/... ./renderer/internal/auth/proof
+SERVERS  := ./testbed/... ./webapp/... ./examples/... ./renderer/internal/auth/proof ./renderer/internal/tmpl/oracletest
 
 .PHONY: help demo test check bench soak fuzz build deps vault clean
 

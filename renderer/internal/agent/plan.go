@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
@@ -120,26 +121,47 @@ func (a *Agent) buildUnit(cfg *config.Config, t config.Template, env func(string
 		diags = diags.Append(problem("Destination can't be written", err, t.Range))
 	}
 	diags = diags.Extend(tmpfs(check, t.Destination, t.Tmpfs, t.Range))
+	u.hooks = a.hooks(cfg, t)
+	return u, diags.Extend(a.parse(cfg, u, surroundings{env: env, plugin: a.plugin(cfg)}))
+}
+
+// surroundings are what a template sees beside Vault.
+type surroundings struct {
+	env    func(string) (string, bool)
+	plugin func(string, []string) (string, error)
+}
+
+// parse reads the unit's template.
+func (a *Agent) parse(cfg *config.Config, u *unit, s surroundings) (diags hcl.Diagnostics) {
+	t := u.cfg
 	u.text = t.Contents
 	if t.Source != "" {
 		raw, err := os.ReadFile(t.Source)
 		if err != nil {
-			return u, diags.Append(problem("Template can't be read", err, t.SourceRange))
+			return diags.Append(problem("Template can't be read", err, t.SourceRange))
 		}
 		u.text = string(raw)
 	}
 	parsed, err := tmpl.Parse(tmpl.Spec{
 		Name: t.Name, Text: u.text, Left: t.LeftDelimiter, Right: t.RightDelimiter,
-		ErrorOnMissingKey: t.ErrorOnMissingKey, Denylist: t.FunctionDenylist, Env: env,
+		ErrorOnMissingKey: t.ErrorOnMissingKey, Denylist: t.FunctionDenylist, Env: s.env,
 		MaxOutput: int(cfg.TemplateConfig.MaxOutput), MaxDuration: cfg.TemplateConfig.MaxDuration, MaxDepth: cfg.TemplateConfig.MaxDepth,
-		Destination: t.Destination, Sandbox: t.SandboxPath, Debug: a.o.Stdout, Plugin: a.plugin(cfg),
+		Destination: t.Destination, Sandbox: t.SandboxPath, Debug: a.o.Stdout, Plugin: s.plugin,
 	})
 	if err != nil {
-		return u, diags.Append(u.diagnostic(cfg, err))
+		return diags.Append(u.diagnostic(cfg, err))
 	}
 	u.t = parsed
-	u.hooks = a.hooks(cfg, t)
-	return u, diags
+	return nil
+}
+
+// debug is where spew_dump and spew_printf print: what they print may be a
+// secret, so strict has none of it.
+func (a *Agent) debug(cfg *config.Config) io.Writer {
+	if cfg.Strict || a.o.Stdout == nil {
+		return nil
+	}
+	return a.o.Stdout
 }
 
 // plugin runs the programs that templates call for what they print.
