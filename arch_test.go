@@ -43,6 +43,8 @@ var layers = map[string]int{
 	"renderer/internal/auth/oci":      2,
 	"renderer/internal/watch":         2,
 	"renderer/internal/rollout":       2,
+	"renderer/internal/policy":        2,
+	"renderer/internal/fixture":       2,
 	"webapp/internal/web":             2,
 
 	"renderer/internal/auth/cloud/cloudtest": 2, // helps tests
@@ -57,6 +59,7 @@ var layers = map[string]int{
 	"renderer/internal/child":       1,
 	"renderer/internal/status":      1,
 	"renderer/internal/telemetry":   1,
+	"renderer/internal/preview":     1,
 	"webapp/credfile":               1,
 	"webapp/dbpool":                 1,
 

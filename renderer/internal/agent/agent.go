@@ -58,6 +58,8 @@ type Agent struct {
 	plan    *plan
 	reloads chan struct{}
 
+	dry bool // nothing is written: see Preview
+
 	// The rest belongs to the loop.
 	ctx      context.Context // of the goroutines beside the loop
 	group    *errgroup.Group
@@ -149,7 +151,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer cancel()
 	a.group, a.ctx = errgroup.WithContext(ctx)
 	a.o.Metrics.Authenticated(false)
-	a.sweep()
+	if !a.dry {
+		a.sweep()
+	}
 	a.plan.slim()
 	a.startSinks()
 	a.startKeeper()

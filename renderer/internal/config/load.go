@@ -25,6 +25,7 @@ const maxFile = 16 << 20
 // settings are what build needs to know beside the files.
 type settings struct {
 	strict          bool
+	noLogin         bool
 	allowDuplicates bool
 	getenv          func(string) string
 }
@@ -37,7 +38,8 @@ type input struct {
 
 // Options change how a configuration is read.
 type Options struct {
-	Strict bool // the same as strict = true in a file
+	Strict  bool // the same as strict = true in a file
+	NoLogin bool // for templates alone: auto_auth may be missing
 }
 
 // Load is LoadWith without options.
@@ -72,7 +74,7 @@ func LoadWith(paths []string, o Options) (*Config, hcl.Diagnostics) {
 		soften(diags)
 	}
 	c, more := build(inputs, settings{
-		strict: o.Strict, allowDuplicates: os.Getenv(allowDuplicates) == "true", getenv: os.Getenv,
+		strict: o.Strict, noLogin: o.NoLogin, allowDuplicates: os.Getenv(allowDuplicates) == "true", getenv: os.Getenv,
 	})
 	if len(diags) > 0 && len(inputs) == 0 {
 		more = nil // "missing auto_auth" would only distract
@@ -171,7 +173,7 @@ func build(inputs []input, o settings) (*Config, hcl.Diagnostics) {
 		bodies, diags = append(bodies, b), append(diags, more...)
 		broken = broken || len(b.items) == 0 && more.HasErrors()
 	}
-	d := &decoder{strict: o.strict || anyStrict(bodies), getenv: o.getenv}
+	d := &decoder{strict: o.strict || anyStrict(bodies), noLogin: o.noLogin, getenv: o.getenv}
 	root := Schema()
 	var parts []part
 	end := hcl.Range{Start: hcl.InitialPos, End: hcl.InitialPos}

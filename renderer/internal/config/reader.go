@@ -11,10 +11,11 @@ import (
 
 // decoder collects what is wrong while blocks are read.
 type decoder struct {
-	strict bool
-	getenv func(string) string
-	diags  hcl.Diagnostics
-	risks  []risk // of the block that is read; see unsafe.go
+	strict  bool
+	noLogin bool // auto_auth may be missing
+	getenv  func(string) string
+	diags   hcl.Diagnostics
+	risks   []risk // of the block that is read; see unsafe.go
 }
 
 // scope is one block, read by its section's table.

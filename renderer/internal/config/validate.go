@@ -52,6 +52,7 @@ func (d *decoder) destinations(list []Template) []Template {
 func (d *decoder) purpose(w whole, end hcl.Range) {
 	a := w.AutoAuth
 	switch {
+	case a == nil && d.noLogin:
 	case a == nil:
 		d.errorf(end, "Missing auto_auth", "The configuration needs an \"auto_auth\" block: how to log in to Vault.")
 	case len(a.Sinks)+len(w.Templates)+len(w.EnvTemplates) == 0 && w.Exec == nil && (w.APIProxy == nil || !w.APIProxy.UseAutoAuthToken):

@@ -12,6 +12,7 @@ import (
 // mount is what is known of the engine that serves a path.
 type mount struct {
 	path string // with its trailing slash; "" = not known: paths go as they are
+	kind string // kv, database, pki ...
 	v2   bool
 }
 
@@ -125,7 +126,7 @@ func (s *Session) askMount(ctx context.Context, p string) (mount, error) {
 	}
 	m := mount{}
 	m.path, _ = raw.Data["path"].(string)
-	if t, _ := raw.Data["type"].(string); t == "kv" {
+	if m.kind, _ = raw.Data["type"].(string); m.kind == "kv" {
 		opts, _ := raw.Data["options"].(map[string]any)
 		v, _ := opts["version"].(string)
 		m.v2 = v == "2"
