@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -14,7 +13,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -39,40 +37,18 @@ type instance struct {
 // the files as the platform does.
 func issue(t *testing.T, dir string) instance {
 	t.Helper()
-	newKey := func() *rsa.PrivateKey {
-		k, err := rsa.GenerateKey(rand.Reader, 2048)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return k
-	}
-	create := func(c, parent *x509.Certificate, pub, signer any) *x509.Certificate {
-		der, err := x509.CreateCertificate(rand.Reader, c, parent, pub, signer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := x509.ParseCertificate(der)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out
-	}
 	ca := func(name string) *x509.Certificate {
 		return &x509.Certificate{
-			SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
-			KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+			Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 		}
 	}
-	rootKey, interKey, key := newKey(), newKey(), newKey()
-	root := create(ca("root"), ca("root"), &rootKey.PublicKey, rootKey)
-	inter := create(ca("intermediate"), root, &interKey.PublicKey, rootKey)
-	leaf := create(&x509.Certificate{
-		SerialNumber: big.NewInt(2),
-		Subject:      pkix.Name{CommonName: "instance-1", OrganizationalUnit: []string{"organization:org-1", "space:space-1", "app:app-1"}},
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-		KeyUsage:     x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}, inter, &key.PublicKey, interKey)
+	root, rootKey := cloudtest.RSACertificate(t, ca("root"), nil, nil)
+	inter, interKey := cloudtest.RSACertificate(t, ca("intermediate"), root, rootKey)
+	leaf, key := cloudtest.RSACertificate(t, &x509.Certificate{
+		Subject:     pkix.Name{CommonName: "instance-1", OrganizationalUnit: []string{"organization:org-1", "space:space-1", "app:app-1"}},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		KeyUsage:    x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
+	}, inter, interKey)
 
 	i := instance{certPath: filepath.Join(dir, "instance.crt"), keyPath: filepath.Join(dir, "instance.key"), roots: x509.NewCertPool()}
 	i.roots.AddCert(root)

@@ -92,7 +92,7 @@ func TestReadAnew(t *testing.T) {
 	g := newGoogle(t)
 	m, v := method(t, "iam")
 	m.IAMEndpoint = g.url
-	m.Credentials = cloudtest.Write(t, "key.json", g.keyFile(t, newKey(t)))
+	m.Credentials = cloudtest.Write(t, "key.json", g.keyFile(t, cloudtest.RSAKey(t)))
 	_, err := m.Login(t.Context())
 	if err == nil || !regexp.MustCompile(`^gcp: the credentials in /.*/key.json: invalid_grant \(Invalid JWT Signature. \[redacted\]\)$`).MatchString(err.Error()) {
 		t.Fatalf("%v", err)

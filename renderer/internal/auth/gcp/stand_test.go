@@ -3,7 +3,6 @@ package gcp_test
 import (
 	"bytes"
 	"crypto"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -60,7 +59,7 @@ const (
 
 func newGoogle(t *testing.T) *google {
 	t.Helper()
-	g := &google{key: newKey(t), googles: newKey(t)}
+	g := &google{key: cloudtest.RSAKey(t), googles: cloudtest.RSAKey(t)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /computeMetadata/v1/instance/service-accounts/{account}/{of}", g.metadata)
 	mux.HandleFunc("POST /token", g.token)
@@ -163,15 +162,6 @@ func (g *google) keyFile(t *testing.T, key *rsa.PrivateKey) string {
 		t.Fatal(err)
 	}
 	return string(raw)
-}
-
-func newKey(t *testing.T) *rsa.PrivateKey {
-	t.Helper()
-	k, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
 }
 
 func sign(key *rsa.PrivateKey, claims map[string]any) string {

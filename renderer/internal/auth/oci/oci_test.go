@@ -3,7 +3,6 @@ package oci
 import (
 	"context"
 	"crypto"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -15,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -379,31 +377,14 @@ func TestAPIKeyErrors(t *testing.T) {
 // boot gives the instance a certificate.
 func (c *network) boot(t *testing.T, subject ...string) {
 	t.Helper()
-	create := func(name pkix.Name, ca bool, parent *x509.Certificate, signer *rsa.PrivateKey) (*x509.Certificate, *rsa.PrivateKey) {
-		key, err := rsa.GenerateKey(rand.Reader, 2048)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tmpl := &x509.Certificate{
-			SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: name, IsCA: ca, BasicConstraintsValid: ca,
-			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		}
-		if parent == nil {
-			parent, signer = tmpl, key
-		}
-		der, err := x509.CreateCertificate(rand.Reader, tmpl, parent, &key.PublicKey, signer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := x509.ParseCertificate(der)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out, key
+	ca := func(name string) *x509.Certificate {
+		return &x509.Certificate{Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true}
 	}
-	root, rootKey := create(pkix.Name{CommonName: "root"}, true, nil, nil)
-	inter, interKey := create(pkix.Name{CommonName: "intermediate"}, true, root, rootKey)
-	leaf, leafKey := create(pkix.Name{CommonName: "ocid1.instance.1", OrganizationalUnit: subject}, false, inter, interKey)
+	root, rootKey := cloudtest.RSACertificate(t, ca("root"), nil, nil)
+	inter, interKey := cloudtest.RSACertificate(t, ca("intermediate"), root, rootKey)
+	leaf, leafKey := cloudtest.RSACertificate(t, &x509.Certificate{
+		Subject: pkix.Name{CommonName: "ocid1.instance.1", OrganizationalUnit: subject},
+	}, inter, interKey)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.roots = x509.NewCertPool()

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"vault-renderer/renderer/internal/auth/aws"
+	"vault-renderer/renderer/internal/auth/cloud/cloudtest"
 	"vault-renderer/renderer/internal/vault"
 )
 
@@ -135,7 +136,7 @@ func (s *suite) ec2(t *testing.T) {
 <instanceId>i-0abc</instanceId><imageId>ami-1</imageId><instanceState><code>16</code><name>running</name></instanceState></item></instancesSet></item></reservationSet></DescribeInstancesResponse>`)
 	}))
 	defer api.Close()
-	key := newRSA(t)
+	key := cloudtest.RSAKey(t)
 	cert := selfSigned(t, key)
 	s.put(t, "sys/auth/machines", map[string]any{"type": "aws"})
 	s.put(t, "auth/machines/config/client", map[string]any{

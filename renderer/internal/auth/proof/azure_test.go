@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"vault-renderer/renderer/internal/auth/azure"
+	"vault-renderer/renderer/internal/auth/cloud/cloudtest"
 	"vault-renderer/renderer/internal/vault"
 )
 
@@ -32,7 +33,7 @@ type microsoft struct {
 // azure: Vault checks the token with Entra's keys, and asks the resource
 // manager whether the machine has the token's identity.
 func (s *suite) azure(t *testing.T, n *internet) {
-	ms := &microsoft{key: newRSA(t), group: "group1"}
+	ms := &microsoft{key: cloudtest.RSAKey(t), group: "group1"}
 	n.add(t, "login.microsoftonline.com", ms.entra)
 	n.add(t, "management.azure.com", ms.manager)
 	imds := httptest.NewServer(http.HandlerFunc(ms.imds))

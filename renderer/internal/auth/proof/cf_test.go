@@ -1,21 +1,19 @@
 package proof
 
 import (
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"vault-renderer/renderer/internal/auth/cf"
+	"vault-renderer/renderer/internal/auth/cloud/cloudtest"
 	"vault-renderer/renderer/internal/vault"
 )
 
@@ -33,35 +31,12 @@ func newFoundry(t *testing.T) *foundry {
 	ca := func(name string) *x509.Certificate {
 		return &x509.Certificate{Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	}
-	f.root, f.rootKey = rsaCert(t, ca("root"), nil, nil)
-	f.inter, f.interKey = rsaCert(t, ca("intermediate"), f.root, f.rootKey)
+	f.root, f.rootKey = cloudtest.RSACertificate(t, ca("root"), nil, nil)
+	f.inter, f.interKey = cloudtest.RSACertificate(t, ca("intermediate"), f.root, f.rootKey)
 	srv := httptest.NewServer(http.HandlerFunc(f.api))
 	t.Cleanup(srv.Close)
 	f.url = srv.URL
 	return f
-}
-
-// rsaCert makes a certificate; without a parent it signs itself.
-func rsaCert(t *testing.T, c, parent *x509.Certificate, signer *rsa.PrivateKey) (*x509.Certificate, *rsa.PrivateKey) {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.SerialNumber = big.NewInt(time.Now().UnixNano())
-	c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	if parent == nil {
-		parent, signer = c, key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out, key
 }
 
 func certPEM(c *x509.Certificate) string {
@@ -100,7 +75,7 @@ func (f *foundry) api(w http.ResponseWriter, r *http.Request) {
 // environment, as the platform does.
 func (f *foundry) instance(t *testing.T, app string) {
 	t.Helper()
-	leaf, key := rsaCert(t, &x509.Certificate{
+	leaf, key := cloudtest.RSACertificate(t, &x509.Certificate{
 		Subject:     pkix.Name{CommonName: "instance-1", OrganizationalUnit: []string{"organization:org-1", "space:space-1", "app:" + app}},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"vault-renderer/renderer/internal/auth/cloud/cloudtest"
 	"vault-renderer/renderer/internal/auth/gcp"
 	"vault-renderer/renderer/internal/vault"
 )
@@ -35,7 +36,7 @@ type google struct {
 // gcp: Vault checks a JWT with the keys that Google names for it, and asks
 // Google for the service account and the machine.
 func (s *suite) gcp(t *testing.T, n *internet) {
-	g := &google{key: newRSA(t), googles: newRSA(t)}
+	g := &google{key: cloudtest.RSAKey(t), googles: cloudtest.RSAKey(t)}
 	for _, host := range []string{
 		"oauth2.googleapis.com", "www.googleapis.com", "iam.googleapis.com", "iamcredentials.googleapis.com",
 		"compute.googleapis.com", "cloudresourcemanager.googleapis.com",
@@ -154,15 +155,6 @@ func (g *google) keyFile(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return string(raw)
-}
-
-func newRSA(t *testing.T) *rsa.PrivateKey {
-	t.Helper()
-	k, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
 }
 
 // selfSigned is the form in which clouds give their keys out.

@@ -7,10 +7,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"vault-renderer/renderer/internal/auth/cloud/cloudtest"
 )
 
 // TestRealVaultClouds runs the proofs of the methods for which Vault asks hosts
@@ -82,21 +82,7 @@ func (n *internet) sign(t *testing.T, c *x509.Certificate) (*x509.Certificate, *
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SerialNumber = big.NewInt(time.Now().UnixNano())
-	c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	parent, signer := n.root, n.key
-	if parent == nil {
-		parent, signer = c, key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out, key
+	return cloudtest.Certificate(t, c, n.root, key, n.key), key
 }
 
 // add puts a host on the net.
@@ -168,7 +154,7 @@ func (n *internet) aroundVault(t *testing.T) {
 	t.Helper()
 	// This process keeps its own view, which it takes at the first look.
 	_, _ = http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: "https", Host: "host.test"}})
-	ca := write(t, t.TempDir(), "internet.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: n.root.Raw})))
+	ca := write(t, t.TempDir(), "internet.pem", certPEM(n.root))
 	for name, value := range map[string]string{
 		"HTTP_PROXY": n.proxy.String(), "HTTPS_PROXY": n.proxy.String(), "NO_PROXY": "127.0.0.1",
 		"http_proxy": "", "https_proxy": "", "no_proxy": "", "SSL_CERT_FILE": ca,

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jimlambrt/gldap"
 
@@ -44,40 +43,6 @@ func groups(t *testing.T) (addr string) {
 		t.Fatal(err)
 	}
 	return serveDirectory(t, mux)
-}
-
-// serveDirectory serves until the test ends.
-func serveDirectory(t *testing.T, mux *gldap.Mux) (addr string) {
-	t.Helper()
-	srv, err := gldap.NewServer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := srv.Router(mux); err != nil {
-		t.Fatal(err)
-	}
-	addr = freeAddr(t)
-	done := make(chan error, 1)
-	go func() { done <- srv.Run(addr) }()
-	t.Cleanup(func() {
-		if err := srv.Stop(); err != nil {
-			t.Error(err)
-		}
-		<-done
-	})
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(10 * time.Second); !srv.Ready(); {
-		select {
-		case err := <-done:
-			t.Fatalf("directory: %v", err)
-		case <-tick.C:
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("directory: not ready")
-		}
-	}
-	return addr
 }
 
 func (s *suite) kerberos(t *testing.T, _ *internet) {

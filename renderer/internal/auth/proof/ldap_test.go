@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"errors"
 	"net"
 	"strings"
 	"sync"
@@ -29,12 +30,15 @@ func startDirectory(t *testing.T) (d *directory, addr string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := mux.Bind(d.bind); err != nil {
+	if err := errors.Join(mux.Bind(d.bind), mux.Search(d.search)); err != nil {
 		t.Fatal(err)
 	}
-	if err := mux.Search(d.search); err != nil {
-		t.Fatal(err)
-	}
+	return d, serveDirectory(t, mux)
+}
+
+// serveDirectory serves until the test ends.
+func serveDirectory(t *testing.T, mux *gldap.Mux) (addr string) {
+	t.Helper()
 	srv, err := gldap.NewServer()
 	if err != nil {
 		t.Fatal(err)
@@ -51,20 +55,19 @@ func startDirectory(t *testing.T) (d *directory, addr string) {
 		}
 		<-done
 	})
-	deadline := time.NewTimer(10 * time.Second)
-	defer deadline.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for !srv.Ready() {
+	for deadline := time.Now().Add(10 * time.Second); !srv.Ready(); {
 		select {
 		case err := <-done:
 			t.Fatalf("directory: %v", err)
-		case <-deadline.C:
-			t.Fatal("directory: not ready")
 		case <-tick.C:
 		}
+		if time.Now().After(deadline) {
+			t.Fatal("directory: not ready")
+		}
 	}
-	return d, addr
+	return addr
 }
 
 func freeAddr(t *testing.T) string {

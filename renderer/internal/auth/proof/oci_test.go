@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"vault-renderer/renderer/internal/auth/cloud/cloudtest"
 	"vault-renderer/renderer/internal/auth/oci"
 	"vault-renderer/renderer/internal/vault"
 )
@@ -134,8 +135,8 @@ func (o *oracle) signedBy(h http.Header) (keyID string, err error) {
 func (s *suite) oci(t *testing.T, n *internet) {
 	o := &oracle{keys: map[string]*rsa.PublicKey{}, kinds: map[string]string{}}
 	var interKey *rsa.PrivateKey
-	o.inter, interKey = rsaCert(t, &x509.Certificate{Subject: pkix.Name{CommonName: "intermediate"}, IsCA: true, BasicConstraintsValid: true}, nil, nil)
-	o.leaf, o.leafKey = rsaCert(t, &x509.Certificate{
+	o.inter, interKey = cloudtest.RSACertificate(t, &x509.Certificate{Subject: pkix.Name{CommonName: "intermediate"}, IsCA: true, BasicConstraintsValid: true}, nil, nil)
+	o.leaf, o.leafKey = cloudtest.RSACertificate(t, &x509.Certificate{
 		Subject: pkix.Name{CommonName: "ocid1.instance.1", OrganizationalUnit: []string{"opc-certtype:instance", "opc-tenant:ocid1.tenancy.1"}},
 	}, o.inter, interKey)
 	n.add(t, "169.254.169.254", o.metadata)
@@ -146,7 +147,7 @@ func (s *suite) oci(t *testing.T, n *internet) {
 	s.put(t, "auth/oci/role/machines", map[string]any{"ocid_list": "machines,others", "token_policies": "proof", "token_ttl": "1h"})
 
 	dir := t.TempDir()
-	_, userKey := rsaCert(t, &x509.Certificate{}, nil, nil)
+	userKey := cloudtest.RSAKey(t)
 	o.keys["ocid1.tenancy.1/ocid1.user.1/aa:bb"], o.kinds["ocid1.tenancy.1/ocid1.user.1/aa:bb"] = &userKey.PublicKey, "user"
 	profile := "[DEFAULT]\ntenancy=ocid1.tenancy.1\nuser=ocid1.user.1\nfingerprint=aa:bb\nregion=eu-frankfurt-1\nkey_file=" + filepath.Join(dir, "key.pem")
 	write(t, dir, "key.pem", keyPEM(userKey))
@@ -168,7 +169,7 @@ func (s *suite) oci(t *testing.T, n *internet) {
 
 	s.refused(t, method(oci.TypeAPIKey, "machines"), "auth/oci/login/machines", "Entity not a part of any of the Role OCIDs")
 	s.refused(t, method(oci.TypeInstance, "none"), "auth/oci/login/none")
-	_, other := rsaCert(t, &x509.Certificate{}, nil, nil)
+	other := cloudtest.RSAKey(t)
 	write(t, dir, "key.pem", keyPEM(other))
 	s.refused(t, method(oci.TypeAPIKey, "people"), "auth/oci/login/people", "OCI authentication failed")
 }
