@@ -178,6 +178,9 @@ const policy = `
 path "secret/*" { capabilities = ["create", "read", "update", "delete", "list"] }
 path "kv1/*"    { capabilities = ["create", "read", "update", "delete", "list"] }
 path "transit/random" { capabilities = ["create", "update"] }
+path "transit/encrypt/key" { capabilities = ["create", "update"] }
+path "transit/decrypt/key" { capabilities = ["create", "update"] }
+path "pki/issue/web" { capabilities = ["create", "update"] }
 path "secret/data/denied" { capabilities = ["deny"] }
 path "nowhere/*" { capabilities = ["list"] }
 path "ssh/creds/otp" { capabilities = ["create", "update"] }
@@ -202,6 +205,7 @@ func (w *world) prepareSecrets(ctx context.Context) error {
 		"kv1":     {Type: "kv", Options: map[string]string{"version": "1"}},
 		"transit": {Type: "transit"},
 		"ssh":     {Type: "ssh"},
+		"pki":     {Type: "pki", Config: api.MountConfigInput{MaxLeaseTTL: "8760h"}},
 	}
 	for path, m := range mounts {
 		if err := w.root.Sys().MountWithContext(ctx, path, m); err != nil {
@@ -223,6 +227,9 @@ func (w *world) prepareSecrets(ctx context.Context) error {
 		{"secret/data/odd", map[string]any{"data": map[string]any{"zero": 0, "nil": nil, "empty": "", "big": json.Number("12345678901234567890"), "float": json.Number("1.0"), "dash-key": "canary-dash", "nested": map[string]any{"a": map[string]any{"b": "canary-deep"}}}}},
 		{"kv1/app", data},
 		{"kv1/odd", map[string]any{"big": json.Number("12345678901234567890"), "float": json.Number("1.0"), "zero": 0}},
+		{"pki/" + "root/generate/internal", map[string]any{"common_name": "canary authority", "ttl": "8760h"}},
+		{"pki/roles/web", map[string]any{"allowed_domains": "example.com", "allow_subdomains": true, "max_ttl": "24h"}},
+		{"transit/keys/key", map[string]any{}},
 		{"ssh/roles/otp", map[string]any{"key_type": "otp", "default_user": "canary", "cidr_list": "127.0.0.0/8"}},
 	})
 }
