@@ -31,6 +31,9 @@ const usage = `Usage: vault-renderer <command> [options]
 Commands:
   agent      log in, render templates, keep them fresh, tell the application
   validate   say everything that is wrong with a configuration
+  render     render templates from made-up secrets, without Vault: for tests
+  plan       show what rendering would change, and write nothing
+  policy     print the Vault policy that the templates need, or check it
   version    print the version
   help       print this
 
@@ -54,6 +57,12 @@ func command(args []string, stdout, stderr io.Writer) int {
 		return runAgent(args[1:], stdout, stderr)
 	case "validate":
 		return runValidate(args[1:], stdout, stderr)
+	case "render":
+		return runRender(args[1:], stdout, stderr)
+	case "plan":
+		return runPlan(args[1:], stdout, stderr)
+	case "policy":
+		return runPolicy(args[1:], stdout, stderr)
 	case "version", "-version", "--version", "-v":
 		fmt.Fprintln(stdout, "vault-renderer "+version+goVersion())
 		return 0
@@ -72,7 +81,7 @@ func unknown(command string) error {
 	if filepath.Base(os.Args[0]) == "vault" {
 		return report.WithHint(err, "this is vault-renderer under the name of vault: of Vault's commands it has agent and version")
 	}
-	return report.WithHint(err, `the commands are agent, validate, version and help; try "vault-renderer agent -h"`)
+	return report.WithHint(err, `the commands are agent, validate, render, plan, policy, version and help; try "vault-renderer agent -h"`)
 }
 
 func goVersion() string {

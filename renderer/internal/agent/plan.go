@@ -122,13 +122,14 @@ func (a *Agent) buildUnit(cfg *config.Config, t config.Template, env func(string
 	}
 	diags = diags.Extend(tmpfs(check, t.Destination, t.Tmpfs, t.Range))
 	u.hooks = a.hooks(cfg, t)
-	return u, diags.Extend(a.parse(cfg, u, surroundings{env: env, plugin: a.plugin(cfg)}))
+	return u, diags.Extend(a.parse(cfg, u, surroundings{env: env, plugin: a.plugin(cfg), debug: a.debug(cfg)}))
 }
 
 // surroundings are what a template sees beside Vault.
 type surroundings struct {
 	env    func(string) (string, bool)
 	plugin func(string, []string) (string, error)
+	debug  io.Writer
 }
 
 // parse reads the unit's template.
@@ -146,7 +147,7 @@ func (a *Agent) parse(cfg *config.Config, u *unit, s surroundings) (diags hcl.Di
 		Name: t.Name, Text: u.text, Left: t.LeftDelimiter, Right: t.RightDelimiter,
 		ErrorOnMissingKey: t.ErrorOnMissingKey, Denylist: t.FunctionDenylist, Env: s.env,
 		MaxOutput: int(cfg.TemplateConfig.MaxOutput), MaxDuration: cfg.TemplateConfig.MaxDuration, MaxDepth: cfg.TemplateConfig.MaxDepth,
-		Destination: t.Destination, Sandbox: t.SandboxPath, Debug: a.o.Stdout, Plugin: s.plugin,
+		Destination: t.Destination, Sandbox: t.SandboxPath, Debug: s.debug, Plugin: s.plugin,
 	})
 	if err != nil {
 		return diags.Append(u.diagnostic(cfg, err))
