@@ -62,6 +62,7 @@ func TestScripts(t *testing.T) {
 			"get":      cmdGet,
 
 			"root-token": cmdRootToken,
+			"users":      cmdUsers,
 		},
 	})
 }

@@ -110,3 +110,14 @@ func cmdRootToken(ts *testscript.TestScript, neg bool, args []string) {
 	b, _ := ts.Value(backendKey{}).(*backend)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(b.vault.RootToken()), 0o600))
 }
+
+// cmdUsers: users N checks how many accounts the database has.
+func cmdUsers(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: users number")
+	}
+	b, _ := ts.Value(backendKey{}).(*backend)
+	if n := len(b.db.Users()); strconv.Itoa(n) != args[0] {
+		ts.Fatalf("%d users", n)
+	}
+}

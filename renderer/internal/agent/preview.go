@@ -22,6 +22,14 @@ type Preview struct {
 	// Unrevoked says why the token of the preview still lives; nil = it does
 	// not, or it is the caller's own.
 	Unrevoked error
+
+	files []planned
+}
+
+// planned is a file with the number of the template that it belongs to.
+type planned struct {
+	rollout.Output
+	of int
 }
 
 // NewPreview runs a configuration once with nothing written: no file, no sink,
@@ -32,7 +40,7 @@ func NewPreview(ctx context.Context, o Options) (*Preview, hcl.Diagnostics, erro
 	o.Config = harmless(o.Config)
 	a := (*Agent)(nil)
 	o.Place = func(outs []rollout.Output) ([]bool, error) {
-		p.Files = append(p.Files, outs...)
+		p.note(a.plan.units, outs)
 		p.see(a.entries)
 		return make([]bool, len(outs)), nil
 	}
@@ -51,8 +59,25 @@ func NewPreview(ctx context.Context, o Options) (*Preview, hcl.Diagnostics, erro
 		err = ctx.Err()
 	}
 	p.see(a.entries)
+	slices.SortStableFunc(p.files, func(a, b planned) int { return a.of - b.of })
+	for _, f := range p.files {
+		p.Files = append(p.Files, f.Output)
+	}
 	p.Unrevoked = l.revoke(a.plan.client, o.Config)
 	return p, nil, err
+}
+
+// note keeps the last state of each file. The side files of a template follow
+// its own.
+func (p *Preview) note(units []*unit, outs []rollout.Output) {
+	of := 0
+	for _, o := range outs {
+		if i := slices.IndexFunc(units, func(u *unit) bool { return u.file.Path == o.File.Path }); i >= 0 {
+			of = i
+		}
+		p.files = slices.DeleteFunc(p.files, func(f planned) bool { return f.File.Path == o.File.Path })
+		p.files = append(p.files, planned{o, of})
+	}
 }
 
 // see notes the secrets that are there: at each file, because what a template
@@ -87,8 +112,8 @@ func Visit(ctx context.Context, o Options, f func(*vault.Session) error) (left e
 
 // Why there is no looking with this configuration.
 var (
-	ErrNoLogin   = errors.New("the configuration has no auto_auth block: there is no way to log in")
-	ErrOneUse    = errors.New("the SecretID is wrapped, and unwrapping it here would take it from the agent")
+	ErrNoLogin      = errors.New("the configuration has no auto_auth block: there is no way to log in")
+	ErrOneUse       = errors.New("the SecretID is wrapped, and unwrapping it here would take it from the agent")
 	ErrWrappedLogin = errors.New("the login is wrapped: nobody but the reader of the sink gets the token")
 )
 
