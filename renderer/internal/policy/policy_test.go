@@ -127,6 +127,8 @@ func TestRules(t *testing.T) {
 		{`{{ secret "kv/app" "k=v" }}`, nobody, `kv/app[create update] kv/data/app[create update]`},
 		{`{{ pkiCert "pki/issue/x" "common_name=y" }}`, nobody, `pki/issue/x[update]`},
 		{`{{ secret .x }}`, nobody, ``},
+		{`{{ secret "kv/app/a" }}{{ secret (print "kv/" .x) "k=v" }}`, v2, `kv/data/*[create update] kv/data/app/a[create read update]`},
+		{`{{ secret (print "kv/app" .x) }}{{ secret (print "kv/" .x) "k=v" }}`, v2, `kv/data/*[create update] kv/data/app*[create read update]`},
 	} {
 		rules, _ := Rules(needs(t, c.text), c.mounts)
 		var got []string
@@ -146,14 +148,14 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := head + `
-# x.tmpl:1
-# x.tmpl:3
+# x.tmpl:1, template "x"
+# x.tmpl:3, template "x"
 path "db/creds/app" { capabilities = ["read"] }
 
-# x.tmpl:2: the path is computed: printf "kv/%s" .x
+# x.tmpl:2, template "x": the path is computed: printf "kv/%s" .x
 path "kv/data/*" { capabilities = ["read"] }
 
-# x.tmpl:3: the path is computed: .y
+# x.tmpl:3, template "x": the path is computed: .y
 # No rule: nothing is known of the path but what it is computed from. Add one.
 `
 	if out.String() != want {

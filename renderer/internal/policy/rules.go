@@ -20,6 +20,8 @@ type Rule struct {
 	Capabilities []string
 	Needs        []Need
 	Either       []string // the other spellings, of which one is right; none when it is certain
+
+	spelling int // which of the spellings it is, from 1; 0 when it is certain
 }
 
 // Wants gives the rules that a need can be met with, of which one is enough.
@@ -47,12 +49,9 @@ func Wants(n Need, mounts Mounts) []Rule {
 		}
 		out = append(out, Rule{Path: p, Capabilities: caps, Needs: []Need{n}})
 	}
-	for i := range out {
-		for j := range out {
-			if i != j {
-				out[i].Either = append(out[i].Either, out[j].Path)
-			}
-		}
+	if len(out) == 2 {
+		out[0].Either, out[0].spelling = []string{out[1].Path}, 1
+		out[1].Either, out[1].spelling = []string{out[0].Path}, 2
 	}
 	return out
 }
@@ -121,7 +120,7 @@ func Rules(needs []Need, mounts Mounts) (rules []Rule, unknown []Need) {
 			r.Needs = append(r.Needs, n)
 			r.Capabilities = union(r.Capabilities, w.Capabilities)
 			if len(r.Either) == 0 || len(w.Either) == 0 {
-				r.Either = nil // one of the needs is certain
+				r.Either, r.spelling = nil, 0 // one of the needs is certain
 			} else {
 				r.Either = union(r.Either, w.Either)
 			}
@@ -130,7 +129,29 @@ func Rules(needs []Need, mounts Mounts) (rules []Rule, unknown []Need) {
 	for _, path := range slices.Sorted(maps.Keys(byPath)) {
 		rules = append(rules, *byPath[path])
 	}
+	widen(rules)
 	return rules, unknown
+}
+
+// widen gives a rule what patterns that cover it allow: Vault goes by the most
+// specific rule alone, and a computed path may come to be this one.
+func widen(rules []Rule) {
+	given := slices.Clone(rules)
+	for i := range rules {
+		r := &rules[i]
+		for _, g := range given {
+			prefix, pattern := strings.CutSuffix(g.Path, "*")
+			if !pattern || g.Path == r.Path || !strings.HasPrefix(r.Path, prefix) {
+				continue
+			}
+			if g.spelling+r.spelling == 1+2 {
+				continue // only one of the two will stay
+			}
+			if caps := union(r.Capabilities, g.Capabilities); len(caps) > len(r.Capabilities) {
+				r.Capabilities, r.Needs = caps, slices.Concat(r.Needs, g.Needs)
+			}
+		}
+	}
 }
 
 func union(a, b []string) []string {
@@ -187,10 +208,7 @@ func distinct(needs []Need) (out []string) {
 
 // why is where a need comes from.
 func (n Need) why() string {
-	at := n.Place
-	if n.Template != "" && !strings.Contains(n.Place, n.Template) {
-		at = fmt.Sprintf("%s, template %q", n.Place, n.Template)
-	}
+	at := fmt.Sprintf("%s, template %q", n.Place, n.Template)
 	if n.Computed != "" {
 		return fmt.Sprintf("%s: the path is computed: %s", at, strings.Join(strings.Fields(n.Computed), " "))
 	}
