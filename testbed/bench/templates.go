@@ -16,7 +16,7 @@ import (
 // changes. Both are measured inside the packages that do it.
 func (b *rig) templates(ctx context.Context, rep *report) error {
 	fmt.Fprintln(b.progress, "bench: executing templates")
-	raw, err := b.goTest(ctx, "./renderer/internal/tmpl", "-run=^$", "-bench=^Benchmark(Execute|Plain)$", "-benchtime=300ms", "-count=9")
+	raw, err := b.goTest(ctx, "vault-renderer/renderer/internal/tmpl", "-run=^$", "-bench=^Benchmark(Execute|Plain)$", "-benchtime=300ms", "-count=9")
 	if err != nil {
 		return err
 	}
@@ -25,7 +25,7 @@ func (b *rig) templates(ctx context.Context, rep *report) error {
 		return fmt.Errorf("no figures in %q", raw)
 	}
 	rep.add(figure{Name: "template of 100 lines, executed", Unit: "us", Ours: own / 1e3, Plain: bare / 1e3, Times: 1.1})
-	raw, err = b.goTest(ctx, "./renderer/internal/agent", "-run=^TestOneChangeInAThousand$", "-count=1", "-v")
+	raw, err = b.goTest(ctx, "vault-renderer/renderer/internal/agent", "-run=^TestOneChangeInAThousand$", "-count=1", "-v")
 	if err != nil {
 		return err
 	}
