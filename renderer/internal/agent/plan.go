@@ -165,10 +165,13 @@ func (a *Agent) debug(cfg *config.Config) io.Writer {
 	return a.o.Stdout
 }
 
-// plugin runs the programs that templates call for what they print.
+// plugin runs the programs that templates call for what they print. Their
+// environment is made when one is called: hardly any template does.
 func (a *Agent) plugin(cfg *config.Config) func(string, []string) (string, error) {
-	env := reload.Environ(connectionEnv(cfg, a.clientAddress(cfg)))
-	return func(name string, args []string) (string, error) { return reload.Output(a.ctx, name, args, env) }
+	return func(name string, args []string) (string, error) {
+		env := reload.Environ(connectionEnv(cfg, a.clientAddress(cfg)))
+		return reload.Output(a.ctx, name, args, env)
+	}
 }
 
 // hooks builds what a template does after its file changed.

@@ -52,13 +52,9 @@ func blot(text []byte) {
 // secretKeys are the keys whose values are credentials themselves, and words
 // under which people write a credential where the name of a file belongs.
 func secretKeys() []string {
-	out := []string{"circonus_api_token", "aad", "password", "passwd", "secret_id", "token", "jwt", "vault_token"}
-	for _, c := range methodConfigs() {
-		for _, k := range c.Keys {
-			if k.Secret {
-				out = append(out, k.Name)
-			}
-		}
+	return []string{
+		"circonus_api_token", "aad", "password", "passwd", "secret_id", "token", "jwt", "vault_token",
+		// The keys of methods that the schema calls secret.
+		"access_secret", "access_token", "private_key", "secret_key", "session_token",
 	}
-	return out
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -94,5 +95,24 @@ func TestDidYouMean(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
+	}
+}
+
+// The lists that are written out for speed say what the schema says.
+func TestListsOfTheSchema(t *testing.T) {
+	var names []string
+	for _, c := range methodConfigs() {
+		names = append(names, c.Name)
+		for _, k := range c.Keys {
+			if k.Secret != slices.Contains(secretKeys(), k.Name) {
+				t.Errorf("%s.%s: secret %v, but not so in secretKeys", c.Name, k.Name, k.Secret)
+			}
+		}
+	}
+	slices.Sort(names)
+	have := methodNames()
+	slices.Sort(have)
+	if !slices.Equal(names, have) {
+		t.Errorf("methods %v, names %v", names, have)
 	}
 }

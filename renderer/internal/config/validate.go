@@ -30,6 +30,9 @@ func (d *decoder) destinations(list []Template) []Template {
 	for i, t := range list {
 		last[filepath.Clean(t.Destination)] = i
 	}
+	if len(last) == len(list) {
+		return list
+	}
 	var out []Template
 	for i, t := range list {
 		j := last[filepath.Clean(t.Destination)]

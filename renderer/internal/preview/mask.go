@@ -158,7 +158,7 @@ func (m *Mask) Hide(text string) string {
 // ones that nobody knows: nothing is shown but words of the public texts and of
 // what the template makes now.
 func (m *Mask) HideOld(text, now string) string {
-	shown := words(markers.ReplaceAllString(m.Hide(now), " "))
+	shown := words(markers().ReplaceAllString(m.Hide(now), " "))
 	return m.hide(text, func(word string) bool { return m.public[word] || shown[word] })
 }
 
@@ -232,12 +232,12 @@ func (m *Mask) mark(text string) string {
 // all from the first word that may not be shown to the last is hidden.
 func (m *Mask) strip(out *strings.Builder, text string, show func(string) bool) {
 	rest := 0
-	for _, run := range runs.FindAllStringIndex(text, -1) {
+	for _, run := range runs().FindAllStringIndex(text, -1) {
 		out.WriteString(text[rest:run[0]])
 		rest = run[1]
 		s := text[run[0]:run[1]]
 		first, last := -1, -1
-		for _, w := range wordRuns.FindAllStringIndex(s, -1) {
+		for _, w := range wordRuns().FindAllStringIndex(s, -1) {
 			if !show(s[w[0]:w[1]]) {
 				if first < 0 {
 					first = w[0]
@@ -276,12 +276,11 @@ func Printable(text string) string {
 	return out.String()
 }
 
-var (
-	markers    = regexp.MustCompile(marker + `\d+`)
-	base64Runs = regexp.MustCompile(`[A-Za-z0-9+/_-]{8,}`)
-	runs       = regexp.MustCompile(`\S+`)
-	wordRuns   = regexp.MustCompile(`[\pL\pN_]+`)
-)
+// The patterns are compiled when a preview is made, not when the program starts.
+func markers() *regexp.Regexp    { return regexp.MustCompile(marker + `\d+`) }
+func base64Runs() *regexp.Regexp { return regexp.MustCompile(`[A-Za-z0-9+/_-]{8,}`) }
+func runs() *regexp.Regexp       { return regexp.MustCompile(`\S+`) }
+func wordRuns() *regexp.Regexp   { return regexp.MustCompile(`[\pL\pN_]+`) }
 
 // widen takes signs beside a hidden place with it that no syntax puts there.
 func widen(s string, first, last int) (int, int) {
@@ -312,7 +311,7 @@ func (m *Mask) derived(word string) bool {
 // encoded finds what holds a value together with something else in base64, such
 // as the user and the password of basic authentication.
 func (m *Mask) encoded(s string) (found [][]int) {
-	for _, at := range base64Runs.FindAllStringIndex(s, -1) {
+	for _, at := range base64Runs().FindAllStringIndex(s, -1) {
 		for _, e := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 			if raw, err := e.DecodeString(s[at[0]:at[1]]); err == nil && len(m.find(string(raw))) > 0 {
 				found = append(found, at)
@@ -327,7 +326,7 @@ func (m *Mask) encoded(s string) (found [][]int) {
 func words(texts ...string) map[string]bool {
 	out := map[string]bool{}
 	for _, t := range texts {
-		for _, w := range wordRuns.FindAllString(t, -1) {
+		for _, w := range wordRuns().FindAllString(t, -1) {
 			out[w] = true
 		}
 	}

@@ -145,7 +145,7 @@ func TestHideOld(t *testing.T) {
 		"canary old\n":     "•••4 •••5\n",
 	} {
 		got := m.HideOld(text, now)
-		if markers.ReplaceAllString(got, marker) != markers.ReplaceAllString(want, marker) { // maps have no order
+		if markers().ReplaceAllString(got, marker) != markers().ReplaceAllString(want, marker) { // maps have no order
 			t.Errorf("%q: %q", text, got)
 		}
 	}
@@ -190,8 +190,8 @@ func TestHideOldNeverShowsAValue(t *testing.T) {
 		m.Add("canary-new")
 		now := "[db]\nuser = app\npassword = canary-new\nurl = mysql://app@db/x?p=canary-new\n"
 		got := m.HideOld(strings.ReplaceAll(now, "canary-new", old), now)
-		for _, w := range wordRuns.FindAllString(old, -1) {
-			if len(w) > 1 && !m.public[w] && strings.Contains(markers.ReplaceAllString(got, ""), w) && !strings.Contains(text, w) {
+		for _, w := range wordRuns().FindAllString(old, -1) {
+			if len(w) > 1 && !m.public[w] && strings.Contains(markers().ReplaceAllString(got, ""), w) && !strings.Contains(text, w) {
 				t.Fatalf("%q of %q is shown: %q", w, old, got)
 			}
 		}

@@ -51,6 +51,8 @@ const (
 	retention = time.Minute
 	// upkeep repeats the gauges often enough for every interval to have them.
 	upkeep = interval / 2
+	// settled is when they are said first.
+	settled = 100 * time.Millisecond
 )
 
 // Metrics counts. All methods may be called by several goroutines, on a nil
@@ -141,15 +143,17 @@ func checkDogStatsD(address string) error {
 
 // upkeep says again what goes on being true, and how the process is.
 func (m *Metrics) upkeep() {
-	t := time.NewTicker(upkeep)
+	// A run of a few milliseconds is not worth a look at the runtime.
+	t := time.NewTimer(settled)
 	defer t.Stop()
 	for {
-		m.m.EmitRuntimeStats()
 		select {
 		case <-m.stop:
 			return
 		case <-t.C:
 			m.gauge()
+			m.m.EmitRuntimeStats()
+			t.Reset(upkeep)
 		}
 	}
 }
