@@ -46,6 +46,7 @@ func runAgent(args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	defer r.close()
+	collectFor(cfg)
 	a, more := agent.New(r.options())
 	if diags = together(diags, more); diags.HasErrors() {
 		return printed(stderr, cfg, diags)

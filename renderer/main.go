@@ -23,6 +23,7 @@ var version = "dev"
 func main() {
 	// A core dump would write secrets to a disk.
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	collect(whileStarting)
 	os.Exit(command(os.Args[1:], os.Stdout, os.Stderr))
 }
 
