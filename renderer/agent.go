@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -27,10 +26,7 @@ func runAgent(args []string, stdout, stderr io.Writer) int {
 		err = f.export()
 	}
 	if err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			report.Error(stderr, err)
-		}
-		return flagError(err)
+		return refused(stderr, err)
 	}
 	if f.combineLogs {
 		stderr = stdout

@@ -161,6 +161,18 @@ func parse(set *flag.FlagSet, args []string, stdout io.Writer, usage string, gro
 	return nil
 }
 
+// begin is parse for the commands that take no arguments behind their flags; it
+// puts the connection flags in force.
+func (f *agentFlags) begin(set *flag.FlagSet, args []string, stdout io.Writer, usage string, groups []group) error {
+	if err := f.parse(set, args, stdout, usage, groups); err != nil {
+		return err
+	}
+	if err := noMore(set, 0); err != nil {
+		return err
+	}
+	return f.export()
+}
+
 // noMore refuses arguments beyond those allowed behind the flags.
 func noMore(set *flag.FlagSet, allowed int) error {
 	if set.NArg() > allowed {

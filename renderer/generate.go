@@ -41,10 +41,7 @@ type generateFlags struct {
 func runGenerate(args []string, stdout, stderr io.Writer) int {
 	f, err := parseGenerateFlags(args, stdout)
 	if err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			report.Error(stderr, err)
-		}
-		return flagError(err)
+		return refused(stderr, err)
 	}
 	g, err := newGenerator()
 	if err == nil {

@@ -92,6 +92,15 @@ func goVersion() string {
 	return ""
 }
 
+// refused reports what is wrong with a command's flags and gives the exit code.
+// A cry for help has been answered.
+func refused(stderr io.Writer, err error) int {
+	if !errors.Is(err, flag.ErrHelp) {
+		report.Error(stderr, err)
+	}
+	return flagError(err)
+}
+
 // flagError tells a flag mistake from a cry for help.
 func flagError(err error) int {
 	if errors.Is(err, flag.ErrHelp) {

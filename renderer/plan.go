@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -57,18 +56,8 @@ func runPlan(args []string, stdout, stderr io.Writer) int {
 	set.BoolVar(&f.detailed, "detailed-exitcode", false, "end with 2 when something would change")
 	set.DurationVar(&f.timeout, "timeout", time.Minute, "give up after this `time`")
 	groups := []group{{"Options", []string{"config", "template", "show-secrets", "detailed-exitcode", "timeout", "strict", "log-level"}}, agentGroups()[2]}
-	err := f.parse(set, args, stdout, planUsage, groups)
-	if err == nil {
-		err = noMore(set, 0)
-	}
-	if err == nil {
-		err = f.export()
-	}
-	if err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			report.Error(stderr, err)
-		}
-		return flagError(err)
+	if err := f.begin(set, args, stdout, planUsage, groups); err != nil {
+		return refused(stderr, err)
 	}
 	return f.plan(stdout, stderr)
 }

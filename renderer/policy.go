@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os/signal"
@@ -54,18 +53,8 @@ func runPolicy(args []string, stdout, stderr io.Writer) int {
 	set.BoolVar(&f.check, "check", false, "log in, and say what the token may not do that the templates need")
 	set.DurationVar(&f.timeout, "timeout", time.Minute, "give up asking Vault after this `time`")
 	groups := []group{{"Options", []string{"config", "template", "kv2", "check", "timeout", "strict"}}, agentGroups()[2]}
-	err := f.parse(set, args, stdout, policyUsage, groups)
-	if err == nil {
-		err = noMore(set, 0)
-	}
-	if err == nil {
-		err = f.export()
-	}
-	if err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			report.Error(stderr, err)
-		}
-		return flagError(err)
+	if err := f.begin(set, args, stdout, policyUsage, groups); err != nil {
+		return refused(stderr, err)
 	}
 	return f.policy(stdout, stderr)
 }

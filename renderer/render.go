@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -63,10 +62,7 @@ func runRender(args []string, stdout, stderr io.Writer) int {
 		err = report.WithHint(errors.New("-update needs -golden"), "say where the files are: -golden=DIRECTORY")
 	}
 	if err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			report.Error(stderr, err)
-		}
-		return flagError(err)
+		return refused(stderr, err)
 	}
 	return f.render(stdout, stderr)
 }

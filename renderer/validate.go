@@ -2,8 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 
@@ -34,23 +32,14 @@ func runValidate(args []string, stdout, stderr io.Writer) int {
 	set := f.options("vault-renderer validate")
 	asJSON := set.Bool("json", false, "write the diagnostics to standard output as JSON")
 	groups := []group{{"Options (those of the agent command may stay)", []string{"config", "strict", "json"}}}
-	err := f.parse(set, args, stdout, validateUsage, groups)
-	if err == nil {
-		err = noMore(set, 0)
-	}
-	if err == nil {
-		err = f.export()
-	}
-	if err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			report.Error(stderr, err)
-		}
-		return flagError(err)
+	if err := f.begin(set, args, stdout, validateUsage, groups); err != nil {
+		return refused(stderr, err)
 	}
 	cfg, diags := f.load()
 	if cfg != nil {
 		diags = together(diags, agent.Validate(cfg))
 	}
+	var err error
 	if *asJSON {
 		err = printJSON(stdout, diags)
 	} else if printDiagnostics(stderr, cfg, diags); !diags.HasErrors() {
