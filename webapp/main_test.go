@@ -32,7 +32,7 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 func startDB(t *testing.T) *mariadb.Server {
 	t.Helper()
 	if _, err := mariadb.Find(); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	db, err := mariadb.Start(t.Context(), mariadb.Options{})
 	if err != nil {

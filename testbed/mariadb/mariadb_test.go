@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 func start(t *testing.T, dir string) *Server {
 	t.Helper()
 	if _, err := Find(); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -149,7 +149,7 @@ func checkStop(t *testing.T, s *Server) {
 
 func TestDiesWithParent(t *testing.T) {
 	if _, err := Find(); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	parent := exec.Command(os.Args[0])
 	parent.Env = append(os.Environ(), "MARIADB_TEST_PARENT="+t.TempDir())

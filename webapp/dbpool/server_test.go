@@ -47,7 +47,7 @@ func run(m *testing.M) int {
 func needServer(t testing.TB) {
 	t.Helper()
 	if server == nil {
-		t.Skip(mariadb.ErrNotFound)
+		t.Fatal(mariadb.ErrNotFound)
 	}
 }
 
