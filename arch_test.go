@@ -60,6 +60,7 @@ var layers = map[string]int{
 	"renderer/internal/status":      1,
 	"renderer/internal/telemetry":   1,
 	"renderer/internal/preview":     1,
+	"renderer/internal/state":       1,
 	"webapp/credfile":               1,
 	"webapp/dbpool":                 1,
 

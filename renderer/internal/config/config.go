@@ -30,6 +30,11 @@ type Config struct {
 	APIProxy          *APIProxy  // nil when the block is missing
 	Listeners         []Listener
 	Telemetry         *Telemetry // nil when the block is missing
+	Rollouts          []Rollout
+	Leases            Leases
+	StateFile         string // state_file: what a restart goes on from; "" = none
+	OnExit            OnExit
+	Status            *Status // nil when the block is missing
 
 	// Files holds every file that was read, by name: what a diagnostic writer
 	// needs to print source lines.
@@ -120,6 +125,7 @@ type Template struct {
 	AllowEmpty        bool      // an empty render is no error even with strict
 	Exec              *Exec     // nil = no command
 	Signal            *Signal   // nil = none
+	Rollout           string    // name of a rollout block; "" = by the leased secrets alone
 	Range             hcl.Range // the block's header
 }
 

@@ -39,6 +39,14 @@ type AppRole struct {
 	SecretIDFilePath             string // "" = log in with the role id only
 	RemoveSecretIDFileAfterRead  bool   // true when not set
 	SecretIDResponseWrappingPath string // "" = the file holds the SecretID itself
+
+	// SecretIDRenew has the agent mint its next SecretID, wrapped, at
+	// SecretIDRenewPath (auth/approle/role/NAME/secret-id; that of
+	// SecretIDResponseWrappingPath when not set), for SecretIDRenewWrapTTL (as
+	// long as the SecretID lives when 0).
+	SecretIDRenew        bool
+	SecretIDRenewPath    string
+	SecretIDRenewWrapTTL time.Duration
 }
 
 // TokenFile is the config map of method "token_file".

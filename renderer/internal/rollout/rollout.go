@@ -19,12 +19,6 @@ type Output struct {
 	Content []byte
 }
 
-// Generation is one consistent set of files.
-type Generation struct {
-	N      uint64
-	Digest string // "sha256:<hex>" over paths and contents
-}
-
 // Commit stages every file, then renames every file. When one can't be staged,
 // none is changed. changed says, by index, which destinations are new.
 func Commit(outs []Output) (changed []bool, err error) {

@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -163,21 +162,6 @@ func (s *Session) RenewLease(ctx context.Context, l lease.Lease, full time.Durat
 	return lease.Lease{ID: l.ID, TTL: seconds(raw.LeaseDuration), Renewable: raw.Renewable, IssuedAt: asked}, nil
 }
 
-// LookupLease asks how long a lease lives still; class LeaseGone when it has ended.
-func (s *Session) LookupLease(ctx context.Context, id string) (ttl time.Duration, err error) {
-	raw, err := s.c.call(ctx, s.c.api, s.token, "look up", http.MethodPut, "sys/leases/lookup", nil, map[string]any{"lease_id": id})
-	if err != nil {
-		return 0, named(err, "look up the lease "+leasePath(id))
-	}
-	if raw != nil {
-		if n, ok := raw.Data["ttl"].(json.Number); ok {
-			v, _ := n.Int64()
-			ttl = time.Duration(v) * time.Second
-		}
-	}
-	return ttl, nil
-}
-
 // RenewSelf prolongs the session's own token and gives its life as granted.
 func (s *Session) RenewSelf(ctx context.Context) (lease.Lease, error) {
 	asked := time.Now()
@@ -189,12 +173,6 @@ func (s *Session) RenewSelf(ctx context.Context) (lease.Lease, error) {
 		return lease.Lease{}, &Error{Op: "renew the token at", Path: "auth/token/renew-self", Class: Transient, Detail: "the answer holds no token"}
 	}
 	return lease.Lease{TTL: seconds(raw.Auth.LeaseDuration), Renewable: raw.Auth.Renewable, IssuedAt: asked}, nil
-}
-
-// LookupSelf says how Vault sees the session's own token: nil = alive.
-func (s *Session) LookupSelf(ctx context.Context) error {
-	_, err := s.c.call(ctx, s.c.authAPI, s.token, "look up the token at", http.MethodGet, "auth/token/lookup-self", nil, nil)
-	return err
 }
 
 // leasePath is a lease's id without its last, unguessable part: enough for

@@ -244,7 +244,7 @@ func TestLeaseIDIsNotInErrors(t *testing.T) {
 	s := session(t, answer(func(*http.Request) (int, string) { return 403, errorsBody("permission denied") }), Options{})
 	l := lease.Lease{ID: "database/creds/app/canary-id"}
 	_, renew := s.RenewLease(t.Context(), l, time.Minute)
-	_, lookup := s.LookupLease(t.Context(), l.ID)
+	_, lookup := s.LookupLease(t.Context(), l)
 	for _, err := range []error{renew, lookup} {
 		if err == nil || strings.Contains(err.Error(), "canary-id") || !strings.Contains(err.Error(), "database/creds/app") {
 			t.Errorf("%v", err)
@@ -524,7 +524,7 @@ func TestEnvironment(t *testing.T) {
 			if _, err := client.Login(t.Context(), "auth/approle/login", map[string]any{}); err != nil {
 				t.Error(err)
 			}
-			if _, err := client.With(NewToken("canary-own"), 1).LookupLease(t.Context(), "x"); err != nil {
+			if _, err := client.With(NewToken("canary-own"), 1).LookupLease(t.Context(), lease.Lease{ID: "x"}); err != nil {
 				t.Error(err)
 			}
 			want := []ask{{c.addr, c.authenth, ""}, {c.addr, c.read, "canary-own"}}
