@@ -44,22 +44,27 @@ func (s *Session) RevokeLease(ctx context.Context, id string) error {
 
 // LookupSelf says how Vault sees the session's own token.
 func (s *Session) LookupSelf(ctx context.Context) error {
-	_, err := s.StandingOfSelf(ctx)
+	_, err := s.lookupSelf(ctx)
 	return err
+}
+
+const lookupSelfPath = "auth/token/lookup-self"
+
+func (s *Session) lookupSelf(ctx context.Context) (*api.Secret, error) {
+	return s.c.call(ctx, s.c.authAPI, s.token, "look up the token at", http.MethodGet, lookupSelfPath, nil, nil)
 }
 
 // StandingOfSelf gives what is left of the token's life as Vault sees it now. A
 // TTL of 0 never ends.
 func (s *Session) StandingOfSelf(ctx context.Context) (lease.Lease, error) {
 	asked := time.Now()
-	const path = "auth/token/lookup-self"
-	raw, err := s.c.call(ctx, s.c.authAPI, s.token, "look up the token at", http.MethodGet, path, nil, nil)
+	raw, err := s.lookupSelf(ctx)
 	if err != nil {
 		return lease.Lease{}, err
 	}
 	ttl, ok := ttlOf(raw)
 	if !ok {
-		return lease.Lease{}, &Error{Op: "look up the token at", Path: path, Class: Transient, Detail: "the answer holds no ttl"}
+		return lease.Lease{}, &Error{Op: "look up the token at", Path: lookupSelfPath, Class: Transient, Detail: "the answer holds no ttl"}
 	}
 	renewable, _ := raw.Data["renewable"].(bool)
 	return lease.Lease{TTL: ttl, Renewable: renewable && ttl > 0, IssuedAt: asked}, nil
