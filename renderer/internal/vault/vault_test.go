@@ -512,7 +512,7 @@ func TestEnvironment(t *testing.T) {
 			var asked []ask
 			c.o.Transport = answer(func(r *http.Request) (int, string) {
 				asked = append(asked, ask{r.URL.Scheme + "://" + r.URL.Host, r.Header.Get("X-Vault-Namespace"), r.Header.Get("X-Vault-Token")})
-				return 200, `{"data":{"k":"v"},"auth":{"client_token":"canary-new"}}`
+				return 200, `{"data":{"k":"v","ttl":60},"auth":{"client_token":"canary-new"}}`
 			})
 			client, err := New(c.o)
 			if err != nil {
