@@ -32,7 +32,8 @@ type Config struct {
 	Telemetry         *Telemetry // nil when the block is missing
 	Rollouts          []Rollout
 	Leases            Leases
-	StateFile         string // state_file: what a restart goes on from; "" = none
+	StateFile         string    // state_file: what a restart goes on from; "" = none
+	StateFileRange    hcl.Range // where that path stands
 	OnExit            OnExit
 	Status            *Status // nil when the block is missing
 
@@ -126,6 +127,7 @@ type Template struct {
 	Exec              *Exec     // nil = no command
 	Signal            *Signal   // nil = none
 	Rollout           string    // name of a rollout block; "" = by the leased secrets alone
+	RolloutRange      hcl.Range // where that name stands
 	Range             hcl.Range // the block's header
 }
 

@@ -10,20 +10,20 @@ import (
 // change together, and how the application is told and answers.
 type Rollout struct {
 	Name   string
-	Splay  time.Duration // before the application is told: up to this, at random
+	Splay  time.Duration // before the application is told: up to this, at random; 0 when not set
 	Check  *Check        // nil = none
 	Reload *Reload       // nil = none beside the templates' own exec and reload
 	Ack    *Ack          // nil = the application is not asked
-	Revoke RevokeWhen
-	Grace  time.Duration
-	Range  hcl.Range
+	Revoke RevokeWhen    // that of the lease block when not set
+	Grace  time.Duration // likewise
+	Range  hcl.Range     // the block's header
 }
 
 // Check is the check block of a rollout: a command that looks at the staged
 // files before anything is swapped.
 type Check struct {
-	Command []string // one element with blanks runs through sh -c; {} stands for the staged paths
-	Timeout time.Duration
+	Command []string      // one element with blanks runs through sh -c; {} stands for the staged paths
+	Timeout time.Duration // 30s when not set
 	Range   hcl.Range
 }
 
@@ -68,7 +68,7 @@ type Leases struct {
 	ReplaceBefore  time.Duration // the overlap; 0 = by the life: see lease.Policy
 	LookupInterval time.Duration // 0 = a tenth of the lease, 10s to 5m; negative = no look-ups
 	OwnToken       bool          // a token below the agent's for each leased secret
-	Revoke         RevokeWhen
+	Revoke         RevokeWhen    // RevokeAcked when not set
 	Grace          time.Duration // 10s when not set
 	Range          hcl.Range
 }
@@ -77,6 +77,7 @@ type Leases struct {
 type OnExit struct {
 	Revoke  bool          // on_exit = "revoke": leases and token end, files are removed
 	Timeout time.Duration // on_exit_timeout; 10s when not set
+	Range   hcl.Range     // where the value of on_exit stands
 }
 
 // Status is the status block: where the program says how it is, and is told to
