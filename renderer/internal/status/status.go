@@ -1,5 +1,7 @@
-// Package status is the HTTP side of the program: metrics, and an end on
-// request. It answers where Vault Agent's listeners do, and proxies nothing.
+// Package status is the HTTP side of the program. Listen answers where Vault
+// Agent's listeners do (metrics, an end on request) and proxies nothing. Serve
+// says how the program is, and takes the request to look at all leases now;
+// Client asks it.
 package status
 
 import (
@@ -51,32 +53,25 @@ const (
 // Server is a listener that has its address.
 type Server struct {
 	o           Options
+	name        string // for errors
 	listener    net.Listener
 	http        *http.Server
 	certificate *atomic.Pointer[tls.Certificate] // nil = no TLS
+	ended       func()                           // when no request is answered any more
 }
 
 // Listen takes the address. Connections are answered once Run runs, and wait
 // until then.
 func Listen(o Options, h Handlers) (*Server, error) {
-	s := &Server{o: o}
+	s := &Server{o: o, name: "listener " + o.Type + " " + o.Address, ended: func() {}}
 	if err := s.listen(h); err != nil {
-		return nil, fmt.Errorf("listener %s %s: %w", o.Type, o.Address, err)
+		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
 	return s, nil
 }
 
 func (s *Server) listen(h Handlers) (err error) {
-	if s.o.Log == nil {
-		s.o.Log = slog.New(slog.DiscardHandler)
-	}
-	s.http = &http.Server{
-		Handler:           handler(s.o, h),
-		ReadHeaderTimeout: headerTime,
-		ReadTimeout:       readTime,
-		IdleTimeout:       idleTime,
-		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
-	}
+	s.http = answering(handler(s.o, h), s.o.Log)
 	var secure *tls.Config
 	if !s.o.TLS.Disable {
 		s.certificate = &atomic.Pointer[tls.Certificate]{}
@@ -98,13 +93,27 @@ func (s *Server) listen(h Handlers) (err error) {
 	return err
 }
 
+// answering is a server without an address.
+func answering(h http.Handler, log *slog.Logger) *http.Server {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTime,
+		ReadTimeout:       readTime,
+		IdleTimeout:       idleTime,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
 // Run answers requests until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- s.http.Serve(s.listener) }()
 	select {
 	case err := <-served:
-		return fmt.Errorf("listener %s %s: %w", s.o.Type, s.o.Address, errors.Join(err, s.Close()))
+		return fmt.Errorf("%s: %w", s.name, errors.Join(err, s.Close()))
 	case <-ctx.Done():
 	}
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
@@ -119,6 +128,7 @@ func (s *Server) Run(ctx context.Context) error {
 // Close gives the address back. Run does it at its end; it is for a program
 // that does not get as far as Run.
 func (s *Server) Close() error {
+	s.ended()
 	if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		return err
 	}
@@ -147,7 +157,7 @@ func (s *Server) ReloadCertificates() error {
 	}
 	c, err := s.o.TLS.load()
 	if err != nil {
-		return fmt.Errorf("listener %s %s: the certificate in use stays: %w", s.o.Type, s.o.Address, err)
+		return fmt.Errorf("%s: the certificate in use stays: %w", s.name, err)
 	}
 	s.certificate.Store(c)
 	return nil
