@@ -43,10 +43,14 @@ func (d *decoder) convert(k *Key, e hcl.Expression) (any, bool) {
 		d.bad(at, k, "a number such as 0.9")
 	case Duration, GoDuration:
 		return d.duration(k, in, at)
+	case DurationOff:
+		return d.durationOff(k, in, at)
 	case Perms, Mode:
 		return d.perms(k, in, at)
 	case Command:
 		return d.command(k, in, at)
+	case ShellCommand:
+		return d.shellCommand(k, in, at)
 	case Strings, Words:
 		return d.list(k, in, at)
 	case Size:
@@ -104,7 +108,7 @@ func (d *decoder) str(k *Key, in any, e hcl.Expression) (any, bool) {
 		return d.signal(s, e.StartRange())
 	case len(k.Enum) > 0 && s != "":
 		if !k.Exact {
-			s = strings.ToLower(strings.TrimSpace(s))
+			s = k.known(strings.TrimSpace(s))
 		}
 		if !slices.Contains(k.Enum, s) {
 			d.errorf(e.StartRange(), "Invalid value", "%q must be %s.%s", k.Name, oneOf(k.Enum), didYouMean(s, k.Enum))
@@ -112,6 +116,16 @@ func (d *decoder) str(k *Key, in any, e hcl.Expression) (any, bool) {
 		}
 	}
 	return s, true
+}
+
+// known is s as Enum writes it, whatever the case of its letters.
+func (k *Key) known(s string) string {
+	for _, e := range k.Enum {
+		if strings.EqualFold(s, e) {
+			return e
+		}
+	}
+	return strings.ToLower(s)
 }
 
 func isNumber(in any) bool {
@@ -206,6 +220,19 @@ func (d *decoder) duration(k *Key, in any, at hcl.Range) (any, bool) {
 		return nil, false
 	}
 	return v, true
+}
+
+// durationOff is a duration for which "off" and 0 are -1, so that 0 can mean
+// "not set".
+func (d *decoder) durationOff(k *Key, in any, at hcl.Range) (any, bool) {
+	if s, ok := in.(string); ok && strings.EqualFold(strings.TrimSpace(s), "off") {
+		return time.Duration(-1), true
+	}
+	v, ok := d.duration(k, in, at)
+	if v == time.Duration(0) {
+		v = time.Duration(-1)
+	}
+	return v, ok
 }
 
 // perms reads file permissions. Numbers count as they are, as in Vault Agent:

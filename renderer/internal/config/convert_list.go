@@ -24,19 +24,40 @@ func (d *decoder) command(k *Key, in any, at hcl.Range) (any, bool) {
 		}
 		return parts, true
 	case []any:
-		out := make([]string, 0, len(x))
-		for _, e := range x {
-			s, ok := e.(string)
-			if !ok {
-				d.bad(at, k, "a list of strings: write every element in quotes")
-				return nil, false
-			}
-			out = append(out, s)
-		}
-		return out, true
+		return d.words(k, x, at)
 	}
 	d.bad(at, k, `a list of strings, such as ["nginx", "-s", "reload"], or a string`)
 	return nil, false
+}
+
+// shellCommand leaves a single string in one piece: Vault Agent has no such
+// key, and so nobody expects it to be split at its commas.
+func (d *decoder) shellCommand(k *Key, in any, at hcl.Range) (any, bool) {
+	switch x := in.(type) {
+	case string:
+		if strings.TrimSpace(x) == "" {
+			return []string{}, true
+		}
+		return []string{x}, true
+	case []any:
+		return d.words(k, x, at)
+	}
+	d.bad(at, k, `a list of strings, such as ["nginx", "-s", "reload"], or a string for a shell`)
+	return nil, false
+}
+
+// words is a list in which everything is a string.
+func (d *decoder) words(k *Key, list []any, at hcl.Range) (any, bool) {
+	out := make([]string, 0, len(list))
+	for _, e := range list {
+		s, ok := e.(string)
+		if !ok {
+			d.bad(at, k, "a list of strings: write every element in quotes")
+			return nil, false
+		}
+		out = append(out, s)
+	}
+	return out, true
 }
 
 // list reads a list of strings. Words may stand in one string, with commas;

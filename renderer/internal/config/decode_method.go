@@ -20,7 +20,7 @@ func (d *decoder) methodConfig(s *scope, m *Method) {
 	c := d.config(s, outer, table)
 	switch m.Type {
 	case "approle":
-		m.AppRole = d.appRole(c)
+		m.AppRole = d.appRole(c, m.MountPath)
 	case "token_file":
 		d.required(c, "token_file_path")
 		m.TokenFile = &TokenFile{TokenFilePath: get(c, "token_file_path", "")}

@@ -2,7 +2,8 @@ package config
 
 import "time"
 
-func (d *decoder) appRole(c *scope) *AppRole {
+// appRole checks against mount that the next SecretID is one for this login.
+func (d *decoder) appRole(c *scope, mount string) *AppRole {
 	d.required(c, "role_id_file_path")
 	r := &AppRole{
 		RoleIDFilePath:               get(c, "role_id_file_path", ""),
@@ -15,6 +16,7 @@ func (d *decoder) appRole(c *scope) *AppRole {
 	} else if c.vals["secret_id_response_wrapping_path"] == "" {
 		d.errorf(c.at("secret_id_response_wrapping_path"), "Invalid value", "\"secret_id_response_wrapping_path\" must not be empty; leave it out if the SecretID is not wrapped.")
 	}
+	d.secretIDRenewal(c, mount, r)
 	return r
 }
 

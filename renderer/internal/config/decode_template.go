@@ -31,6 +31,8 @@ func (d *decoder) template(s *scope) Template {
 		AllowEmpty:        get(s, "allow_empty", false),
 		Exec:              d.exec(s),
 		Signal:            d.reload(s.last("reload")),
+		Rollout:           get(s, "rollout", ""),
+		RolloutRange:      s.at("rollout"),
 		Range:             s.def,
 	}
 	if t.Name = t.Destination; len(s.labels) > 0 {

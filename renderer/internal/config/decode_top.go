@@ -22,8 +22,11 @@ type part struct {
 	cacheProxy     *APIProxy // what cache says in the place of api_proxy, or nil
 	cacheToken     bool      // use_auto_auth_token is set in cache
 	proxyToken     bool      // ... in api_proxy
+	lease          *Leases
+	rollouts       []*scope // of Rollouts, in their order
+	end            ending
 
-	vaultRisks, authRisks, otherRisks []risk
+	vaultRisks, authRisks, statusRisks, otherRisks []risk
 }
 
 // file decodes one file.
@@ -38,13 +41,20 @@ func (d *decoder) file(s *scope) part {
 		DisableKeepAlives: traffic(s, "disable_keep_alives"),
 		TmpfsPolicy:       Tmpfs(get(s, "tmpfs", "")),
 		Telemetry:         d.telemetry(s.last("telemetry")),
+		StateFile:         get(s, "state_file", ""),
+		StateFileRange:    s.at("state_file"),
 	}}
 	d.logFile(s, &p)
 	p.AutoAuth, p.authRisks = d.autoAuth(s.last("auto_auth")), d.taken()
 	p.vault, p.vaultRisks = d.vault(s.last("vault")), d.taken()
+	p.Status, p.statusRisks = d.status(s.last("status")), d.taken()
+	p.lease, p.end = d.leases(s.last("lease")), d.ending(s)
 	p.templateConfig = d.templateConfig(s.last("template_config"))
 	for _, t := range s.blocks["template"] {
 		p.Templates = append(p.Templates, d.template(t))
+	}
+	for _, r := range s.blocks["rollout"] {
+		p.Rollouts, p.rollouts = append(p.Rollouts, d.rollout(r)), append(p.rollouts, r)
 	}
 	for _, t := range s.blocks["env_template"] {
 		p.EnvTemplates = append(p.EnvTemplates, d.envTemplate(t))

@@ -21,6 +21,12 @@ func Schema() *Section {
 		{Name: "auto_auth", Kind: Block, Section: autoAuthSection(), Doc: "How to log in, and where to write the token."},
 		{Name: "template", Kind: Block, Section: templateSection(), Doc: "One file to render."},
 		{Name: "template_config", Kind: Block, Section: templateConfigSection(), Doc: "Settings for all templates."},
+		{Name: "rollout", Kind: Block, Section: rolloutSection(), Own: true, Doc: "How the files of the templates that name it change together; the label is its name."},
+		{Name: "lease", Kind: Block, Section: leaseSection(), Own: true, Doc: "How long credentials overlap, and when they are revoked."},
+		{Name: "state_file", Kind: String, Own: true, Doc: "What a restart goes on from: token, leases and generations; on a tmpfs."},
+		{Name: "on_exit", Kind: String, Default: `"keep"`, Enum: []string{"keep", "revoke"}, Own: true, Doc: `"revoke": at the end the leases and the token are revoked, and the files removed.`},
+		{Name: "on_exit_timeout", Kind: Duration, Default: `"10s"`, Own: true, Doc: "Longest time for that."},
+		{Name: "status", Kind: Block, Section: statusSection(), Own: true, Doc: "Where the program says how it is, and is told to look again."},
 
 		{Name: "env_template", Kind: Block, Section: envTemplateSection(), Doc: "One variable of the child process; the label is its name. " + unsupportedNow},
 		{Name: "exec", Kind: Block, Section: superviseSection(), Doc: "The child process. " + unsupportedNow},

@@ -61,6 +61,9 @@ func methodConfigs() []*Section {
 			{Name: "secret_id_file_path", Kind: QuotedString, Doc: "File that holds the SecretID; without it the RoleID alone logs in."},
 			{Name: "remove_secret_id_file_after_reading", Kind: WeakBool, Default: "true", Doc: removeSecret},
 			{Name: "secret_id_response_wrapping_path", Kind: QuotedString, Doc: "The file holds a wrapping token that was made at this path."},
+			{Name: "secret_id_renew", Kind: Bool, Default: "false", Own: true, Doc: "Make the next SecretID, wrapped, before the present one ends, and keep it in that file."},
+			{Name: "secret_id_renew_path", Kind: QuotedString, Own: true, Doc: "Where it is made, auth/approle/role/NAME/secret-id; the path of secret_id_response_wrapping_path, if not set."},
+			{Name: "secret_id_renew_wrap_ttl", Kind: Duration, Own: true, Doc: "How long its wrapping token lives; as long as the SecretID, if not set."},
 		}},
 		{Name: "token_file", Keys: []Key{
 			{Name: "token_file_path", Kind: QuotedString, Doc: "File that holds the token; required."},

@@ -24,6 +24,7 @@ func templateSection() *Section {
 		{Name: "command_timeout", Kind: GoDuration, Default: `"30s"`, Doc: "Older form of exec.timeout."},
 		{Name: "exec", Kind: Block, Section: templateExecSection(), Doc: "Command to run after the file changed."},
 		{Name: "reload", Kind: Block, Section: reloadSection(), Own: true, Doc: "Signal to send after the file changed."},
+		{Name: "rollout", Kind: QuotedString, Own: true, Doc: "The rollout block that says how this file changes."},
 		{Name: "tmpfs", Kind: QuotedString, Enum: tmpfsValues(), Own: true, Doc: "As tmpfs at top level, for this file."},
 		{Name: "allow_empty", Kind: Bool, Default: "false", Own: true, Doc: "An empty result is no error."},
 	}}

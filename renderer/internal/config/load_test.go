@@ -31,7 +31,7 @@ func engine() TemplateConfig {
 // seed is what testdata/good/seed.hcl, the plainest file of Vault Agent, says.
 func seed() *Config {
 	return &Config{
-		PIDFile:     "./pidfile",
+		PIDFile: "./pidfile", Leases: defaultLeases(), OnExit: OnExit{Timeout: 10 * time.Second},
 		TmpfsPolicy: TmpfsWarn,
 		Log:         LogFile{RotateDuration: 24 * time.Hour},
 		Vault:       Vault{Address: "http://vault-server:8200", NumRetries: 12},
@@ -57,6 +57,7 @@ func seed() *Config {
 // full is what full.hcl and full.json say.
 func full() *Config {
 	return &Config{
+		Leases: defaultLeases(), OnExit: OnExit{Timeout: 10 * time.Second},
 		PIDFile: "/run/renderer/pid", ExitAfterAuth: true, LogLevel: "warn", LogFormat: "json", TmpfsPolicy: TmpfsOff,
 		Cache: &Cache{}, Log: LogFile{RotateDuration: 24 * time.Hour},
 		Vault: Vault{
@@ -105,6 +106,7 @@ func full() *Config {
 
 func strict() *Config {
 	return &Config{
+		Leases: defaultLeases(), OnExit: OnExit{Timeout: 10 * time.Second},
 		Strict: true, TmpfsPolicy: TmpfsRequire, Vault: Vault{NumRetries: 12}, TemplateConfig: engine(), Log: LogFile{RotateDuration: 24 * time.Hour},
 		AutoAuth: &AutoAuth{
 			Method: Method{

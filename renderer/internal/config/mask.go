@@ -7,7 +7,8 @@ import (
 )
 
 // masked is the source as diagnostics may show it: with the values of keys that
-// hold credentials overwritten, at the same offsets.
+// hold credentials overwritten, and who logs in with what in a URL, at the same
+// offsets.
 func masked(src []byte, b *body) []byte {
 	names := secretKeys()
 	out := bytes.Clone(src)
@@ -24,6 +25,7 @@ func masked(src []byte, b *body) []byte {
 	for _, m := range pattern.FindAllSubmatchIndex(src, -1) {
 		blot(out[m[2]:m[3]])
 	}
+	blotLogins(out)
 	return out
 }
 
@@ -35,8 +37,29 @@ func maskBody(out []byte, b *body, secret map[string]bool) {
 				maskBody(out, n.obj, secret)
 			case secret[strings.ToLower(it.name)] && r.Start.Byte <= r.End.Byte && r.End.Byte <= len(out):
 				blot(out[r.Start.Byte:r.End.Byte])
+			case !strings.EqualFold(it.name, "contents") && r.Start.Byte <= r.End.Byte && r.End.Byte <= len(out):
+				blotLogins(out[r.Start.Byte:r.End.Byte])
 			}
 		}
+	}
+}
+
+// blotLogins overwrites the "user:password" of every URL in a text. (In a
+// template it is an action, which people must be able to read.)
+func blotLogins(text []byte) {
+	for {
+		_, rest, found := bytes.Cut(text, []byte("://"))
+		if !found {
+			return
+		}
+		host := rest
+		if end := bytes.IndexAny(rest, "/?#\"' \t\n"); end >= 0 {
+			host = rest[:end]
+		}
+		if at := bytes.LastIndexByte(host, '@'); at > 0 {
+			blot(host[:at])
+		}
+		text = rest
 	}
 }
 

@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // whole is what all files say together, and what checking it needs to know.
 type whole struct {
@@ -9,6 +12,8 @@ type whole struct {
 	cacheProxy    *APIProxy // what cache says in its place, or nil
 	cacheToken    bool      // use_auto_auth_token is set in cache
 	proxyToken    bool      // ... in api_proxy
+	rollouts      []*scope  // of Rollouts, in their order
+	end           ending
 	risks         []risk
 }
 
@@ -20,8 +25,9 @@ func merge(parts []part, strict bool) whole {
 		Strict:         strict,
 		Vault:          Vault{NumRetries: defaultRetries},
 		TemplateConfig: defaultTemplateConfig(),
+		Leases:         defaultLeases(),
 	}}
-	var vault, auth, other []risk
+	var vault, auth, status, other []risk
 	for _, p := range parts {
 		w.scalars(p)
 		w.blocks(p)
@@ -31,12 +37,16 @@ func merge(parts []part, strict bool) whole {
 		if p.AutoAuth != nil {
 			w.AutoAuth, auth = p.AutoAuth, p.authRisks
 		}
+		if p.Status != nil {
+			w.Status, status = p.Status, p.statusRisks
+		}
 		w.Templates = append(w.Templates, p.Templates...)
+		w.Rollouts, w.rollouts = append(w.Rollouts, p.Rollouts...), append(w.rollouts, p.rollouts...)
 		w.EnvTemplates = append(w.EnvTemplates, p.EnvTemplates...)
 		w.Listeners = append(w.Listeners, p.Listeners...)
 		other = append(other, p.otherRisks...)
 	}
-	w.risks = append(append(vault, auth...), other...)
+	w.risks = slices.Concat(vault, auth, status, other)
 	if w.explicitProxy = w.APIProxy != nil; !w.explicitProxy {
 		w.APIProxy = w.cacheProxy
 	}
@@ -44,6 +54,7 @@ func merge(parts []part, strict bool) whole {
 		w.Log.RotateDuration = 24 * time.Hour
 	}
 	settleTmpfs(w.Config)
+	w.settleRollouts()
 	return w
 }
 
@@ -58,6 +69,15 @@ func (w *whole) scalars(p part) {
 	w.DisableKeepAlives = w.DisableKeepAlives.or(p.DisableKeepAlives)
 	w.Log.Path = later(w.Log.Path, p.Log.Path)
 	w.Log.RotateDuration = orElse(p.Log.RotateDuration, w.Log.RotateDuration)
+	if p.StateFile != "" {
+		w.StateFile, w.StateFileRange = p.StateFile, p.StateFileRange
+	}
+	if p.end.word != "" {
+		w.end.word, w.end.wordRange = p.end.word, p.end.wordRange
+	}
+	if p.end.timeout > 0 {
+		w.end.timeout, w.end.timeoutR = p.end.timeout, p.end.timeoutR
+	}
 	if p.rotateBytes != nil {
 		w.Log.RotateBytes = *p.rotateBytes
 	}
@@ -73,6 +93,9 @@ func (w *whole) blocks(p part) {
 	}
 	if p.Exec != nil {
 		w.Exec = p.Exec
+	}
+	if p.lease != nil {
+		w.Leases = *p.lease
 	}
 	if p.Telemetry != nil {
 		w.Telemetry = p.Telemetry
@@ -107,4 +130,19 @@ func settleTmpfs(c *Config) {
 	for i := range c.Templates {
 		c.Templates[i].Tmpfs = later(c.TmpfsPolicy, c.Templates[i].Tmpfs)
 	}
+}
+
+// settleRollouts fills in what rollouts leave to the lease block, which may
+// stand in a later file.
+func (w *whole) settleRollouts() {
+	for i, s := range w.rollouts {
+		r := &w.Rollouts[i]
+		if r.Revoke == "" {
+			r.Revoke = w.Leases.Revoke
+		}
+		if s.vals["grace"] == nil {
+			r.Grace = w.Leases.Grace
+		}
+	}
+	w.OnExit = OnExit{Revoke: w.end.word == "revoke", Timeout: orElse(w.end.timeout, defaultExitTime), Range: w.end.wordRange}
 }

@@ -25,6 +25,8 @@ const (
 	WaitString   Kind = "min:max"           // "2s:10s", or "2s"
 	TokenUse     Kind = "boolean or force"  // also "force"
 	SignalName   Kind = "signal name"       // SIGHUP
+	ShellCommand Kind = "command line"      // list of strings, or one string that a shell runs
+	DurationOff  Kind = "duration or off"   // as duration; 0 is off, too
 	Any          Kind = "any value"         // only keys without a function have it
 	Block        Kind = "block"             // name { ... }
 )

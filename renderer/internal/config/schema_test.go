@@ -16,7 +16,7 @@ func walk(sec *Section, before, behind string, f func(k Key, sec *Section, befor
 			continue
 		}
 		label := map[string]string{
-			"method": ` "approle"`, "sink": ` "file"`, "sinks": ` "file"`, "listener": ` "tcp"`, "persist": ` "kubernetes"`, "env_template": ` "A"`,
+			"method": ` "approle"`, "sink": ` "file"`, "sinks": ` "file"`, "listener": ` "tcp"`, "persist": ` "kubernetes"`, "env_template": ` "A"`, "rollout": ` "x"`,
 		}[k.Name]
 		walk(k.Section, before+k.Name+label+" {\n", "\n}"+behind, f)
 		for _, v := range k.Section.Variants {

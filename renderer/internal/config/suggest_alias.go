@@ -35,6 +35,12 @@ func aliases() map[string][]string {
 		"denylist": {"function_denylist"}, "blacklist": {"function_denylist"}, "function_deny_list": {"function_denylist"},
 		"fail_on_missing_key": {"error_on_missing_key"}, "missing_key": {"error_on_missing_key"}, "enabled": {"bool"},
 		"create_dirs": {"create_dest_dirs"}, "mkdir": {"create_dest_dirs"}, "quiescence": {"wait"}, "splay": {"wait"},
+		// rollout, lease, status
+		"rollouts": {"rollout"}, "generation": {"rollout"}, "leases": {"lease"}, "statefile": {"state_file"}, "state": {"state_file"}, "state_path": {"state_file"},
+		"validate": {"check"}, "verify": {"check"}, "test": {"check"}, "acknowledge": {"ack"}, "acknowledgement": {"ack"}, "notify": {"reload", "exec"}, "jitter": {"splay"},
+		"endpoint": {"url"}, "uri": {"url"}, "http": {"url"}, "program": {"process"}, "process_name": {"process"}, "reload_signal": {"signal"}, "kill_signal": {"signal"},
+		"overlap": {"replace_before"}, "renew_before": {"replace_before"}, "lookup": {"lookup_interval"}, "check_interval": {"lookup_interval"}, "child_token": {"own_token"},
+		"socket": {"address"}, "drain": {"grace"}, "grace_period": {"grace"}, "revoke_on_exit": {"on_exit"}, "secret_id_renew_ttl": {"secret_id_renew_wrap_ttl"},
 		// auto_auth and its methods
 		"role_id": {"role_id_file_path"}, "role_id_path": {"role_id_file_path"}, "role_id_file": {"role_id_file_path"},
 		"secret_id": {"secret_id_file_path"}, "secret_id_path": {"secret_id_file_path"}, "secret_id_file": {"secret_id_file_path"},
@@ -51,7 +57,7 @@ func aliases() map[string][]string {
 		"ca_file": {"ca_cert"}, "cacert": {"ca_cert"}, "ca": {"ca_cert"}, "tls_ca_cert": {"ca_cert"}, "ca_cert_file": {"ca_cert"}, "ca_dir": {"ca_path"},
 		"cert_file": {"tls_cert_file", "client_cert"}, "key_file": {"tls_key_file", "client_key"}, "tls_cert": {"tls_cert_file", "client_cert"}, "tls_key": {"tls_key_file", "client_key"},
 		"skip_verify": {"tls_skip_verify"}, "insecure": {"tls_skip_verify"}, "insecure_skip_verify": {"tls_skip_verify"}, "tls_insecure": {"tls_skip_verify"},
-		"server_name": {"tls_server_name"}, "sni": {"tls_server_name"}, "retries": {"num_retries", "retry"}, "attempts": {"num_retries"}, "max_retries": {"num_retries"},
+		"server_name": {"tls_server_name"}, "sni": {"tls_server_name"}, "retries": {"num_retries", "retry"}, "attempts": {"num_retries", "retries"}, "max_retries": {"num_retries", "retries"}, "num_retries": {"retries"},
 		// top level
 		"pidfile": {"pid_file"}, "loglevel": {"log_level"}, "auth": {"auto_auth"}, "autoauth": {"auto_auth"}, "templates": {"template"}, "listeners": {"listener"},
 		"metrics": {"telemetry"}, "proxy": {"api_proxy"}, "once": {"exit_after_auth"}, "env": {"env_template"},

@@ -20,6 +20,8 @@ const (
 	plainHTTP
 	noVerify
 	openQuit
+	openStatus
+	passwordInURL
 	secretInFile
 )
 
@@ -56,6 +58,10 @@ func (k danger) warning(n int) (summary, detail string) {
 		return "Server not verified", "With tls_skip_verify = true anybody can pose as the Vault server and receive the credentials. Name its CA in ca_cert"
 	case openQuit:
 		return "Quit from the network", "Whoever reaches this address can end the program. Listen on 127.0.0.1, or use TLS with client certificates"
+	case openStatus:
+		return "Status from the network", "Whoever reaches this address sees which secrets are in use, and can have them read anew. Use a socket, unix:///..., or an address of this host"
+	case passwordInURL:
+		return "Password in a URL", "Whoever reads this file has the password in it. Let the application listen on a socket or on 127.0.0.1, where it needs none"
 	default:
 		return "Secret in the configuration", "Whoever reads this file has the credentials in it. Let the method take them from the environment or the instance"
 	}

@@ -21,6 +21,10 @@ func (d *decoder) validate(w whole, end hcl.Range) {
 		d.source(t.Source, t.SourceRange)
 	}
 	w.Templates = d.destinations(w.Templates)
+	d.rollouts(w)
+	d.stateFile(w)
+	d.statusAddress(w)
+	d.ends(w)
 }
 
 // destinations leaves one template for each file. Under Vault Agent all of them
