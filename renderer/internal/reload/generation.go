@@ -1,6 +1,9 @@
 package reload
 
-import "context"
+import (
+	"fmt"
+	"strings"
+)
 
 // Generation is one consistent set of contents for the files of a rollout, as
 // commands and the application see it. It holds no secret.
@@ -18,11 +21,41 @@ type File struct {
 	Digest string // "sha256:<hex>" of the content
 }
 
-// Acker asks the application which generation it uses.
-type Acker interface {
-	// Wait returns nil once the application uses g. It ends with ctx, then with
-	// an error that says what the application answered last.
-	Wait(ctx context.Context, g Generation) error
-	// String names the acker for people.
-	String() string
+func (g Generation) paths() []string {
+	out := make([]string, len(g.Files))
+	for i, f := range g.Files {
+		out[i] = f.Path
+	}
+	return out
+}
+
+func (g Generation) staged() []string {
+	out := make([]string, len(g.Files))
+	for i, f := range g.Files {
+		out[i] = f.Staged
+	}
+	return out
+}
+
+// file finds a file by its destination.
+func (g Generation) file(destination string) (File, error) {
+	for _, f := range g.Files {
+		if f.Path == destination {
+			return f, nil
+		}
+	}
+	return File{}, fmt.Errorf("%s is no file of rollout %q; its files are: %s", destination, g.Rollout, strings.Join(g.paths(), ", "))
+}
+
+// expected is the digest that the application has to report: of the file
+// destination, or with "" of the only file, or over all of them.
+func (g Generation) expected(destination string) (string, error) {
+	switch {
+	case destination != "":
+		f, err := g.file(destination)
+		return f.Digest, err
+	case len(g.Files) == 1:
+		return g.Files[0].Digest, nil
+	}
+	return g.Digest, nil
 }

@@ -20,12 +20,12 @@ const maxPluginOutput = 64 << 20
 // say nothing of its arguments, which may be secrets.
 func Output(ctx context.Context, name string, args, env []string) (string, error) {
 	out := &bounded{left: maxPluginOutput}
-	c := &Command{Argv: append([]string{name}, args...), Timeout: pluginTime, Env: env, Stdout: out, Stderr: os.Stderr}
-	if len(args) == 0 && name == "" {
-		return "", errors.New("plugin: no program is named")
-	}
-	if err := c.Run(ctx); err != nil {
+	p := &program{argv: append([]string{name}, args...), env: env, stdout: out, stderr: os.Stderr, timeout: pluginTime}
+	switch err := p.run(ctx); {
+	case errors.Is(err, errNoProgram):
 		return "", fmt.Errorf("plugin: %w", err)
+	case err != nil:
+		return "", fmt.Errorf("plugin: command %s: %w", name, err)
 	}
 	return out.String(), nil
 }
