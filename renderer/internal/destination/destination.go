@@ -15,7 +15,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // File says where content goes and what the file looks like.
@@ -41,9 +40,12 @@ type Staged struct {
 	backup    bool
 }
 
-// tempSuffix ends the name of every temporary file, so that those which a
-// killed process left behind can be told from other people's files.
-const tempSuffix = ".vault-renderer.tmp"
+// The suffixes end the names of all hidden files, so that those which a killed
+// process left behind can be told from other people's files.
+const (
+	tempSuffix = ".vault-renderer.tmp" // staged
+	keptSuffix = ".vault-renderer.old" // what was there before
+)
 
 // Stage writes content beside f. An error leaves nothing behind.
 func Stage(f File, content []byte) (*Staged, error) {
@@ -106,13 +108,17 @@ func (s *Staged) holds(old fs.FileInfo, content []byte) bool {
 	return err == nil && bytes.Equal(have, content)
 }
 
-func (s *Staged) writeTemp(want attributes, content []byte) (err error) {
-	name := "." + s.base + "." + randomName() + tempSuffix
+func (s *Staged) writeTemp(want attributes, content []byte) error {
+	s.temp = s.hidden(tempSuffix)
+	return s.write(s.temp, want, content)
+}
+
+// write makes the file name, which has its attributes before the first byte.
+func (s *Staged) write(name string, want attributes, content []byte) (err error) {
 	t, err := s.dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	s.temp = name
 	defer func() {
 		if cerr := t.Close(); err == nil {
 			err = cerr
@@ -135,6 +141,11 @@ func (s *Staged) writeTemp(want attributes, content []byte) (err error) {
 		return nil // nothing to sync to
 	}
 	return t.Sync()
+}
+
+// hidden makes up the name of a file beside the destination.
+func (s *Staged) hidden(suffix string) string {
+	return "." + s.base + "." + randomName() + suffix
 }
 
 // Path is the destination's path.
@@ -172,14 +183,12 @@ func (s *Staged) Commit() (changed bool, err error) {
 
 // keep makes the file that is there reachable as a backup, in one step.
 func (s *Staged) keep() error {
-	if _, err := s.dir.Lstat(s.base); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	link := "." + s.base + "." + randomName() + tempSuffix
-	if err := s.dir.Link(s.base, link); err != nil {
+	link := s.hidden(tempSuffix)
+	there, err := s.second(link)
+	if err != nil || !there {
 		return err
 	}
-	err := s.dir.Rename(link, s.base+".bak")
+	err = s.dir.Rename(link, s.base+".bak")
 	// A rename of a file onto another name of itself leaves both.
 	_ = s.dir.Remove(link)
 	return err
@@ -196,43 +205,6 @@ func (s *Staged) Discard() {
 	}
 	_ = s.dir.Close()
 	s.dir = nil
-}
-
-// Sweep removes temporary files that a killed process left beside paths. It
-// reads each directory once.
-func Sweep(paths ...string) {
-	dirs := map[string]map[string]bool{}
-	for _, p := range paths {
-		dir, base := filepath.Split(p)
-		if dir == "" {
-			dir = "."
-		}
-		if dirs[dir] == nil {
-			dirs[dir] = map[string]bool{}
-		}
-		dirs[dir][base] = true
-	}
-	for dir, bases := range dirs {
-		sweepDir(dir, bases)
-	}
-}
-
-func sweepDir(dir string, bases map[string]bool) {
-	d, err := os.Open(dir)
-	if err != nil {
-		return
-	}
-	defer d.Close()
-	names, _ := d.Readdirnames(-1)
-	for _, n := range names {
-		rest, ok := strings.CutSuffix(n, tempSuffix)
-		if !ok || len(rest) < 2 || rest[0] != '.' {
-			continue
-		}
-		if i := strings.LastIndexByte(rest, '.'); i > 0 && bases[rest[1:i]] {
-			_ = os.Remove(filepath.Join(dir, n))
-		}
-	}
 }
 
 func randomName() string {
