@@ -23,6 +23,11 @@ func header(body []byte) []byte {
 	return fmt.Appendf(nil, "%s%s sha256:%x\n", magic, version, h.Sum(nil))
 }
 
+func firstLine(b []byte) string {
+	line, _, _ := bytes.Cut(b, []byte("\n"))
+	return string(line)
+}
+
 func bindingHash(binding string) string {
 	return fmt.Sprintf("%x", sha256.Sum256([]byte("vault-renderer state binding\n"+binding)))
 }

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,8 +28,8 @@ type Options struct {
 type Store struct {
 	path, binding string
 	lock          *os.File
-	saved         [sha256.Size]byte // of the bytes in the file
-	file          fs.FileInfo       // as it was when they were written; nil: not known
+	saved         string      // the first line of what is in the file: it has the checksum
+	file          fs.FileInfo // as it was when that was written; nil: not known
 	removed       bool
 }
 
@@ -70,7 +69,7 @@ func (s *Store) take(log *slog.Logger) (*State, error) {
 	if err != nil {
 		return nil, s.setAside(err, log)
 	}
-	s.saved, s.file = sha256.Sum256(b), info
+	s.saved, s.file = firstLine(b), info
 	return st, nil
 }
 
@@ -81,15 +80,15 @@ func (s *Store) Save(st State) error {
 	if err != nil {
 		return fmt.Errorf("save the state to %s: %w", s.path, err)
 	}
-	sum := sha256.Sum256(b)
-	if sum == s.saved && s.untouched() {
+	line := firstLine(b)
+	if line == s.saved && s.untouched() {
 		return nil
 	}
 	info, err := replace(s.path, b)
 	if err != nil {
 		return fmt.Errorf("save the state to %s (the one there is older; a restart goes on from it): %w", s.path, err)
 	}
-	s.saved, s.file, s.removed = sum, info, false
+	s.saved, s.file, s.removed = line, info, false
 	return nil
 }
 
