@@ -12,6 +12,7 @@ type Lease struct {
 	TTL       time.Duration // what the last answer granted
 	Renewable bool
 	IssuedAt  time.Time // when the last answer that granted TTL was asked for
+	Renewed   bool      // it was prolonged already, so it is not one of many that began together
 }
 
 // ExpiresAt is the moment at which Vault ends the lease unless it is renewed.

@@ -72,6 +72,47 @@ type Update struct {
 	Tries int
 	// Local says that this came from this host: it tells nothing of Vault.
 	Local bool
+	// Resumed says that Secret is what Options.Resume held: Vault was not asked.
+	Resumed bool
+	// Reason is why Secret was fetched anew, one of the Reason constants.
+	Reason string
+
+	// Lease is how the value in use stands; the zero value when it has none.
+	// Renewals and look-ups tell it too, with Secret nil. Full is the life that
+	// was granted at most, Last says that no renewal will prolong it further.
+	Lease lease.Lease
+	Full  time.Duration
+	Last  bool
+	// Session is what the lease hangs on and is renewed with; Own says that its
+	// token is the lease's own (see Options.Own). For a value without a lease it
+	// is the session that read it; nil when Vault was not asked.
+	Session *vault.Session
+	Own     bool
+}
+
+// Why a value was fetched anew.
+const (
+	ReasonFirst        = "first"         // there was none yet
+	ReasonResumed      = "resumed"       // it is the one of an earlier run
+	ReasonMaxTTL       = "max_ttl"       // the lease can't be prolonged further
+	ReasonNotRenewable = "not renewable" // it never could be, or the policy forbids it
+	ReasonToken        = "token"         // it hangs on a token that another took the place of
+	ReasonRevoked      = "revoked"       // Vault has ended the lease early
+	ReasonExpired      = "expired"       // it ended while Vault could not be asked
+	ReasonRefresh      = "refresh"       // Check was called, and the value had changed
+	ReasonRotated      = "rotated"       // Vault has changed a password of its own accord
+	ReasonChanged      = "changed"       // somebody has changed it
+)
+
+// Resume is a value of an earlier run.
+type Resume struct {
+	Secret *vault.Secret
+	Full   time.Duration // the life that was granted at most; 0 = Secret.Lease.TTL
+	Last   bool          // no renewal will prolong it further
+	// Session is what the lease hangs on; a session of another number (N) makes
+	// the secret anew. nil = the first one of Options.Sessions, whichever it is.
+	Session *vault.Session
+	Own     bool // Session's token is the lease's own
 }
 
 // Options are a Watcher's settings.
@@ -85,6 +126,21 @@ type Options struct {
 	// TokenRefused is called when Vault does not know the token any more.
 	TokenRefused func()
 	Log          *slog.Logger
+
+	// Resume is reported at once and used as long as Vault says that it is
+	// good, or can't be asked; nil = ask for a value first.
+	Resume *Resume
+	// Lookup is the time between questions whether a lease still lives: 0 = a
+	// tenth of it, 10 s at least and 5 min at most; below 0 = never, but for
+	// Check and Resume.
+	Lookup time.Duration
+	// Own makes a token below the session's own for what is leased next, so
+	// that it can be ended by ending the token. It is called before a fetch
+	// that may be answered with a lease; nil = none. Disown is told of such a
+	// token that the Watcher ended itself, since nothing hangs on it; it may be
+	// nil.
+	Own    func(context.Context, *vault.Session) (*vault.Session, error)
+	Disown func(*vault.Session)
 }
 
 // Watcher watches one request. Create it with New and give it one Run.
@@ -96,6 +152,8 @@ type Watcher struct {
 	cert  certState
 
 	hurried int // reads in a row that asked for the next at once
+
+	poke chan struct{} // one is kept
 }
 
 // New prepares a Watcher.
@@ -107,7 +165,18 @@ func New(o Options) *Watcher {
 		o.MaxBackoff = 30 * time.Second
 	}
 	o.MaxBackoff = max(o.MaxBackoff, o.MinBackoff)
-	return &Watcher{o: o, cert: newCertState(o)}
+	return &Watcher{o: o, cert: newCertState(o), poke: make(chan struct{}, 1)}
+}
+
+// Check has the Watcher look at once whether its value is still good: it looks
+// up the lease, or reads again what has none. It never blocks, may be called
+// from anywhere, and asks Vault once a second at most. What is written and
+// certificates are not asked for again by it.
+func (w *Watcher) Check() {
+	select {
+	case w.poke <- struct{}{}:
+	default:
+	}
 }
 
 // Run watches until ctx ends.
