@@ -181,6 +181,9 @@ var errNoDuration = errors.New("neither string nor whole number")
 
 func (d *decoder) duration(k *Key, in any, at hcl.Range) (any, bool) {
 	example := `a duration such as "30s", "5m" or 30 (seconds)`
+	if k.Kind == DurationOff {
+		example += `, or "off"`
+	}
 	var v time.Duration
 	var err error
 	switch x := in.(type) {
@@ -201,7 +204,7 @@ func (d *decoder) duration(k *Key, in any, at hcl.Range) (any, bool) {
 			v, err = parseutil.ParseDurationSecond(x)
 		}
 	case float64:
-		if err = errNoDuration; k.Kind == Duration {
+		if err = errNoDuration; k.Kind != GoDuration {
 			v, err = parseutil.ParseDurationSecond(x)
 		}
 	default:

@@ -88,6 +88,9 @@ func (d *decoder) method(s *scope) Method {
 	if d.methodType(s, m.Type) {
 		d.methodConfig(s, &m)
 	}
+	if m.WrapTTL > 0 && m.AppRole != nil && m.AppRole.SecretIDRenew {
+		d.errorf(s.at("wrap_ttl"), "Not together", "With \"wrap_ttl\" the token is for the sink's reader alone: there is none to make the next SecretID with. Move \"wrap_ttl\" into the sink block, or remove \"secret_id_renew\".")
+	}
 	return m
 }
 

@@ -43,6 +43,9 @@ type ending struct {
 
 func (d *decoder) ending(s *scope) ending {
 	e := ending{word: get(s, "on_exit", ""), wordRange: s.at("on_exit")}
+	if !valid(s, "on_exit") {
+		e.word = "not valid"
+	}
 	if s.attrs["on_exit_timeout"] != nil {
 		e.timeout, e.timeoutR = d.positive(s, "on_exit_timeout", defaultExitTime, false), s.at("on_exit_timeout")
 	}

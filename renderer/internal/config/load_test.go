@@ -129,7 +129,7 @@ func strict() *Config {
 }
 
 func TestLoadGood(t *testing.T) {
-	want := map[string]func() *Config{"seed": seed, "full": full, "strict": strict}
+	want := map[string]func() *Config{"seed": seed, "full": full, "strict": strict, "rollout": rollouts}
 	files, err := filepath.Glob("testdata/good/*.*")
 	if err != nil {
 		t.Fatal(err)

@@ -168,7 +168,22 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	}
+	for _, s := range rolloutSeeds() {
+		f.Add([]byte(s))
+	}
 	f.Fuzz(loadAnything)
+}
+
+// rolloutSeeds are parts of what is too large to be a seed as a whole.
+func rolloutSeeds() []string {
+	return []string{
+		"rollout \"a\" {\n check { command = [\"c\", \"{}\", \"{/x}\", \"{}}\"] }\n}\ntemplate {\n contents = \"x\"\n destination = \"/x\"\n rollout = \"a\"\n}",
+		"rollout \"a\" {\n reload { url = \"unix:///s:/p\" }\n ack {\n command = \"test \\\"$1\\\"\"\n interval = 5\n }\n}\nlease { lookup_interval = \"off\" }",
+		"rollout \"a\" { reload { process = \"p\" signal = \"hup\" timeout = \"x\" } }\non_exit = \"revoke\"\non_exit_timeout = 0.5\nstate_file = \"x/\"",
+		"rollout \"a\" { ack { url = \"https://u:p@h/\" file = \"://@\" } }\nstatus {\n address = \"unix://\"\n mode = 0777\n}",
+		`{"rollout": {"a": {"ack": {"url": "http://h:p"}}, "b": {}}, "template": [{"contents": "x", "destination": "/x", "rollout": "c"}], "lease": {"grace": 0}}`,
+		`{"rollout": [{"a": [{"reload": [{"pid_file": ""}]}]}, {"ack": {}}, {"splay": 1}], "status": {"address": ":0"}, "lease": [{"lookup_interval": 0}]}`,
+	}
 }
 
 // bigSeed keeps large files out of the fuzzing, which spends its time on making
@@ -192,6 +207,9 @@ func FuzzJSON(f *testing.F) {
 		`{"env_template": {"A": {"contents": "x"}, "B": {"wait": {"min": "1s"}}}, "exec": {"command": ["x"]}, "cache": {"persist": [{}]}}`,
 		`{"vault": {"retry": null, "address": 1e400}, "template": [{"wait": "1s:2s", "perms": -0.5}, 5, null, [[]], {"a": {"b": {}}}]}`,
 	} {
+		f.Add([]byte(s))
+	}
+	for _, s := range rolloutSeeds() {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {

@@ -33,7 +33,7 @@ func (d *decoder) rollouts(w whole) {
 			}
 		}
 		if r.Name != "" {
-			d.oneRollout(w, r, w.rollouts[i], files)
+			d.oneRollout(r, w.rollouts[i], files)
 		}
 	}
 }
@@ -50,7 +50,7 @@ func (d *decoder) unknownRollout(at hcl.Range, name string, names []string) {
 }
 
 // oneRollout checks what a rollout says about its files.
-func (d *decoder) oneRollout(w whole, r Rollout, s *scope, files []string) {
+func (d *decoder) oneRollout(r Rollout, s *scope, files []string) {
 	if len(files) == 0 {
 		d.warnf(r.Range, "Rollout without templates", "No template belongs to this rollout, and so it does nothing: write rollout = %q into the templates whose files change together.", r.Name)
 	}
@@ -68,16 +68,20 @@ func (d *decoder) oneRollout(w whole, r Rollout, s *scope, files []string) {
 	}
 }
 
-// placeholders wants {/path} in a check to be one of the rollout's files. Other
-// things in braces are words for the command.
+// placeholders wants {/path} in a check to be one of the rollout's files, and
+// spells it as the template does. Other things in braces are words for the command.
 func (d *decoder) placeholders(command []string, at hcl.Range, files []string) {
 	if shellLine(command) {
 		return
 	}
-	for _, word := range command {
+	for i, word := range command {
 		path, ok := strings.CutPrefix(word, "{")
 		path, closed := strings.CutSuffix(path, "}")
-		if !ok || !closed || !strings.Contains(path, "/") || strings.ContainsAny(path, "{}\"' \t\n") || within(path, files) {
+		if !ok || !closed || !strings.Contains(path, "/") || strings.ContainsAny(path, "{}\"' \t\n") {
+			continue
+		}
+		if f := find(path, files); f != "" {
+			command[i] = "{" + f + "}"
 			continue
 		}
 		d.errorf(at, "Unknown file", "A word in braces stands for a file of this rollout, and one of them is none.%s", nearestFile(path, files))
@@ -86,21 +90,26 @@ func (d *decoder) placeholders(command []string, at hcl.Range, files []string) {
 
 // ackFiles checks the paths of an ack block.
 func (d *decoder) ackFiles(a *Ack, s *scope, files []string) {
-	if a.Destination != "" && len(files) > 0 && !within(a.Destination, files) {
-		d.errorf(s.at("destination"), "Unknown destination", "\"destination\" must be the destination of a template of this rollout.%s", nearestFile(a.Destination, files))
+	if a.Destination != "" && len(files) > 0 {
+		f := find(a.Destination, files)
+		if f == "" {
+			d.errorf(s.at("destination"), "Unknown destination", "\"destination\" must be the destination of a template of this rollout.%s", nearestFile(a.Destination, files))
+		}
+		a.Destination = orElse(f, a.Destination)
 	}
-	if a.File != "" && within(a.File, files) {
+	if find(a.File, files) != "" {
 		d.errorf(s.at("file"), "Same file", "A template of this rollout writes this file; \"file\" is where the application writes the digest that it uses.")
 	}
 }
 
-func within(path string, files []string) bool {
+// find is the one of the files that a path names, as the template spells it, or "".
+func find(path string, files []string) string {
 	for _, f := range files {
 		if same(path, f) {
-			return true
+			return f
 		}
 	}
-	return false
+	return ""
 }
 
 // same holds for two spellings of one path; an empty one names nothing.
@@ -129,7 +138,7 @@ func (d *decoder) ends(w whole) {
 	switch {
 	case w.OnExit.Revoke && w.ExitAfterAuth:
 		d.errorf(w.OnExit.Range, "Not together", "With \"exit_after_auth\" this would remove the files as soon as they are written; remove \"on_exit\".")
-	case !w.OnExit.Revoke && w.end.timeout > 0:
+	case (w.end.word == "" || w.end.word == "keep") && w.end.timeout > 0:
 		d.warnf(w.end.timeoutR, "No effect", "\"on_exit_timeout\" has no effect without on_exit = \"revoke\".")
 	}
 }

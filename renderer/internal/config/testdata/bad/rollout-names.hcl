@@ -1,0 +1,10 @@
+auto_auth {
+  method "cert" {}
+}
+rollout {}
+rollout "a" "b" {}
+rollout "" {}
+template {
+  contents    = "x"
+  destination = "/run/x"
+}

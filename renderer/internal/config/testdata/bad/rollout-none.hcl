@@ -1,0 +1,8 @@
+auto_auth {
+  method "cert" {}
+}
+template {
+  contents    = "x"
+  destination = "/run/x"
+  rollout     = "app"
+}

@@ -1,0 +1,8 @@
+auto_auth {
+  method "cert" {}
+}
+status {}
+template {
+  contents    = "x"
+  destination = "/run/x"
+}
