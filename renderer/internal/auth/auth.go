@@ -6,9 +6,7 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"sync"
 	"time"
 
 	"vault-renderer/renderer/internal/lease"
@@ -29,6 +27,23 @@ type Watcher interface {
 	Watch(ctx context.Context, changed func())
 }
 
+// Renewer is a Method that keeps its own credentials fresh with the token that
+// they gave, or has something else to do while a token lives.
+type Renewer interface {
+	// Renew runs beside the keeping of a token until ctx ends, or until it has
+	// nothing to do. ctx ends with the session and before each Login: the two
+	// never run at the same time. After a Login that failed, Renew is called
+	// again with the session of before as long as that lives.
+	Renew(ctx context.Context, s *vault.Session)
+}
+
+// Alarmer is a Method that may find out that somebody else has its credentials.
+type Alarmer interface {
+	// OnAlarm is called once, before anything else. tell may be called from
+	// Login and Renew; it returns when the alarm is handed over or Run ends.
+	OnAlarm(tell func(what string))
+}
+
 // Event is what a Keeper has to tell. An empty one says that a login gave the
 // token that is in use already.
 type Event struct {
@@ -38,10 +53,42 @@ type Event struct {
 	// Token is what the sinks get: the token, or with a wrapped login, where
 	// there is no session, what unwraps it, as JSON.
 	Token vault.Token
+	// Auth is set together with Session: the token as the login gave it.
+	Auth *vault.Auth
+	// Resumed says that Session has the token of Options.Resume: nobody logged
+	// in, and Vault has not yet been asked whether it is good.
+	Resumed bool
+	// Reason says why there was a login for Session, one of the Reason
+	// constants; "" when Resumed.
+	Reason string
+	// Life is how the token in use stands. It comes with Session, and alone
+	// (with neither Session nor Token) after a renewal or a look-up that changed
+	// what is known. nil in all other events.
+	Life *Life
+	// Alarm is set, alone, when somebody else seems to have the credentials:
+	// the text of what was logged, for counting.
+	Alarm string
 	// Err is set when a login failed; another one follows after Next.
 	Err  error
 	Next time.Duration
 }
+
+// Life is how a token stands.
+type Life struct {
+	Lease lease.Lease   // as last granted or looked up; a TTL of 0 never ends
+	Full  time.Duration // the longest life that was granted
+	Last  bool          // no renewal will prolong it further
+}
+
+// Why there was a login.
+const (
+	ReasonFirst        = "first"           // there was no token
+	ReasonMaxTTL       = "token_max_ttl"   // the token can't be prolonged further
+	ReasonNotRenewable = "not renewable"   // it never could be, or the policy forbids it
+	ReasonRevoked      = "revoked"         // Vault has ended it early
+	ReasonExpired      = "expired"         // it ended while Vault could not be asked
+	ReasonCredentials  = "new credentials" // those it came from were replaced
+)
 
 // Options are a Keeper's settings.
 type Options struct {
@@ -55,13 +102,27 @@ type Options struct {
 	Log        *slog.Logger
 	// Number gives the next session's number.
 	Number func() uint64
+
+	// Resume is a token of an earlier run; nil = log in first. It is published
+	// at once and then looked up: one that Vault does not know any more leads
+	// to a login, and so does one that has ended already. While Vault is away
+	// it is in use until its life ends. Its TTL is the last known life.
+	Resume     *vault.Auth
+	ResumeFull time.Duration // the longest life that was granted; 0 = Resume's
+	ResumeLast bool          // no renewal will prolong it further
+	// Lookup is the time between questions whether the token still lives: 0 = a
+	// tenth of its life, 10 s at least and 5 min at most; below 0 = never, but
+	// for Check and Resume. A renewal counts as one.
+	Lookup time.Duration
 }
 
 // Keeper keeps a token. Create it with New and give it one Run.
 type Keeper struct {
-	o     Options
-	check chan struct{}
-	fresh chan struct{}
+	o      Options
+	check  chan struct{}
+	fresh  chan struct{}
+	live   *vault.Session // the last one, until its token has ended
+	beside beside
 }
 
 // New prepares a Keeper.
@@ -75,150 +136,14 @@ func New(o Options) *Keeper {
 	return &Keeper{o: o, check: make(chan struct{}, 1), fresh: make(chan struct{}, 1)}
 }
 
-// Check says that Vault refused the token: the Keeper asks Vault at once, and
-// logs in again when it is so. Check does not block.
+// Check says that the token may be good no more, since Vault refused it or time
+// jumped: the Keeper asks Vault at once, and logs in again when it is so. Check
+// does not block.
 func (k *Keeper) Check() { poke(k.check) }
 
 func poke(ch chan struct{}) {
 	select {
 	case ch <- struct{}{}:
 	default:
-	}
-}
-
-// ErrLogin wraps the failed login that ended Run because of exit_on_err.
-var ErrLogin = errors.New("login failed and exit_on_err is set")
-
-// Run logs in, keeps the token alive, logs in again, until ctx ends. It ends
-// earlier only with ErrLogin.
-func (k *Keeper) Run(ctx context.Context, out chan<- Event) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var watching sync.WaitGroup
-	defer watching.Wait()
-	defer cancel()
-	a, err := k.login(ctx, out, lease.Lease{})
-	if err != nil {
-		return err
-	}
-	if w, ok := k.o.Method.(Watcher); ok && k.o.Reauth {
-		watching.Go(func() { w.Watch(ctx, func() { poke(k.fresh) }) })
-	}
-	var s *vault.Session
-	var token vault.Token
-	for {
-		if s == nil || a.Wrapped != nil || !a.ClientToken.Equal(token) {
-			s, token = k.o.Client.With(a.ClientToken, k.o.Number()), a.ClientToken
-			err = k.publish(ctx, out, s, a)
-		} else {
-			// A token that was read from a file again: nothing hangs on another one.
-			err = send(ctx, out, Event{})
-		}
-		if err != nil {
-			return err
-		}
-		next, left, err := k.hold(ctx, out, s, a)
-		if err != nil {
-			return err
-		}
-		if a = next; a == nil {
-			if a, err = k.login(ctx, out, left); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// publish tells of a new token.
-func (k *Keeper) publish(ctx context.Context, out chan<- Event, s *vault.Session, a *vault.Auth) error {
-	select {
-	case <-k.check: // it was about the token before
-	default:
-	}
-	e := Event{Session: s, Token: a.ClientToken}
-	if a.Wrapped != nil {
-		raw, err := a.Wrapped.JSON()
-		if err != nil {
-			return err
-		}
-		e = Event{Token: vault.NewToken(string(raw))}
-	}
-	return send(ctx, out, e)
-}
-
-func send(ctx context.Context, out chan<- Event, e Event) error {
-	select {
-	case out <- e:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// login tries until it has a token.
-func (k *Keeper) login(ctx context.Context, out chan<- Event, old lease.Lease) (*vault.Auth, error) {
-	b := k.backoff()
-	for {
-		a, wait, err := k.try(ctx, out, old, &b)
-		if a != nil || err != nil {
-			return a, err
-		}
-		if err := sleep(ctx, wait); err != nil {
-			return nil, err
-		}
-	}
-}
-
-func (k *Keeper) backoff() lease.Backoff {
-	return lease.Backoff{Min: k.o.MinBackoff, Max: k.o.MaxBackoff, Rand: k.o.Policy.Rand}
-}
-
-// try logs in once. Without a token it says how long to wait before the next
-// try; its error ends Run.
-func (k *Keeper) try(ctx context.Context, out chan<- Event, old lease.Lease, b *lease.Backoff) (*vault.Auth, time.Duration, error) {
-	a, err := k.once(ctx, old)
-	switch {
-	case err == nil:
-		return a, 0, nil
-	case ctx.Err() != nil:
-		return nil, 0, ctx.Err()
-	case k.o.ExitOnErr:
-		return nil, 0, errors.Join(ErrLogin, err)
-	}
-	wait := max(b.Next(), vault.RetryAfter(err))
-	if away(err) {
-		wait = min(wait, maxAway)
-	}
-	return nil, wait, send(ctx, out, Event{Err: err, Next: wait})
-}
-
-// once logs in once. While the token before still lives, an answer is not
-// awaited longer than that allows.
-func (k *Keeper) once(ctx context.Context, old lease.Lease) (*vault.Auth, error) {
-	if now := time.Now(); now.Before(old.ExpiresAt()) {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, lease.Patience(old, now))
-		defer cancel()
-	}
-	return k.o.Method.Login(ctx)
-}
-
-// maxAway is the longest pause while Vault does not answer at all: it is the
-// refused login that max_backoff protects Vault from, not a look whether
-// Vault is back.
-const maxAway = 15 * time.Second
-
-func away(err error) bool {
-	var ve *vault.Error
-	return errors.As(err, &ve) && ve.Temporary() && ve.RetryAfter == 0
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -95,9 +95,15 @@ type world struct {
 	out    chan auth.Event
 	done   chan error
 	cancel context.CancelFunc
+	lives  []auth.Life // that came alone
 }
 
 func keeping(t *testing.T, s *server, login func(int) (*vault.Auth, error), o auth.Options, f func(w *world)) {
+	if o.Lookup == 0 {
+		o.Lookup = -1 // most tests count requests
+	} else if o.Lookup == automatic {
+		o.Lookup = 0
+	}
 	synctest.Test(t, func(t *testing.T) {
 		s.start = time.Now()
 		client, err := vault.New(vault.Options{Address: "http://vault", Transport: s})
@@ -119,12 +125,23 @@ func keeping(t *testing.T, s *server, login func(int) (*vault.Auth, error), o au
 	})
 }
 
-// after sleeps and gives what came until then.
+// automatic has a Keeper choose how often to look its token up.
+const automatic = time.Nanosecond
+
+// after sleeps and gives what came until then; lives are put aside.
 func (w *world) after(d time.Duration) (all []auth.Event) {
 	time.Sleep(d)
 	synctest.Wait()
 	for len(w.out) > 0 {
-		all = append(all, <-w.out)
+		e := <-w.out
+		if e.Life != nil && e.Session == nil {
+			w.lives = append(w.lives, *e.Life)
+			if e != (auth.Event{Life: e.Life}) {
+				w.t.Errorf("with a life: %+v", e)
+			}
+			continue
+		}
+		all = append(all, e)
 	}
 	return all
 }
@@ -203,7 +220,7 @@ func TestNeverEnding(t *testing.T) {
 
 // Check on a token that lives changes nothing, not even the next renewal's time.
 func TestCheckAlive(t *testing.T) {
-	s := &server{renew: func() (int, string) { return granted(60) }, lookup: always(200, `{"data":{"id":"x"}}`)}
+	s := &server{renew: func() (int, string) { return granted(60) }, lookup: always(200, `{"data":{"id":"x","ttl":50,"renewable":true}}`)}
 	keeping(t, s, lives(time.Minute, true), auth.Options{}, func(w *world) {
 		got := w.after(10 * time.Second)
 		w.keeper.Check()

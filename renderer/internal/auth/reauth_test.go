@@ -43,7 +43,7 @@ func watching(t *testing.T, s *server, login func(int) (*vault.Auth, error), rea
 		n := uint64(0)
 		k := auth.New(auth.Options{
 			Client: client, Method: &watched{method{s: s, f: login}, at}, Log: slog.New(slog.DiscardHandler),
-			Reauth: reauth, Number: func() uint64 { n++; return n },
+			Reauth: reauth, Lookup: -1, Number: func() uint64 { n++; return n },
 		})
 		w := &world{t: t, s: s, keeper: k, out: make(chan auth.Event, 1000), done: make(chan error, 1)}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"vault-renderer/renderer/internal/vault"
 )
@@ -18,6 +19,24 @@ type AppRole struct {
 	SecretIDResponseWrappingPath string // "" = the file holds the SecretID itself
 	Log                          *slog.Logger
 
+	// SecretIDRenew has the method mint its next SecretID, wrapped, and put the
+	// wrapping token into SecretIDFilePath: see renewal.
+	SecretIDRenew bool
+	// SecretIDRenewPath is where: "auth/approle/role/NAME/secret-id". Policy:
+	// update.
+	SecretIDRenewPath string
+	// SecretIDRenewWrapTTL is how long a wrapping token lives; 0 = as long as
+	// the SecretID, a week at most.
+	SecretIDRenewWrapTTL time.Duration
+	// Lookup is the time between questions whether somebody else has used the
+	// wrapping token in the file: 0 = a tenth of its life, 10 s at least and
+	// 5 min at most; below 0 = only at a login.
+	Lookup time.Duration
+	Memory Memory         // nil = nothing is remembered over a restart
+	Rand   func() float64 // gives [0,1); nil = 0
+
+	alarm    func(string)
+	renewing *renewal
 	roleID   cached
 	secretID cached
 	spent    spent

@@ -42,14 +42,14 @@ func (f File) destination() destination.File {
 // Check says whether the sink can be written.
 func (f File) Check(c *destination.Checker) error { return c.Check(f.destination()) }
 
-// write writes content, without a trailing newline.
-func (f File) write(content []byte) error {
+// write writes content, without a trailing newline. A file that has this
+// content, mode and owner already is left alone.
+func (f File) write(content []byte) (changed bool, err error) {
 	s, err := destination.Stage(f.destination(), content)
 	if err != nil {
-		return err
+		return false, err
 	}
-	_, err = s.Commit()
-	return err
+	return s.Commit()
 }
 
 // Wrapper keeps data under a single-use token: a *vault.Client.

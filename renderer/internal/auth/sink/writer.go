@@ -13,6 +13,8 @@ type Written struct {
 	Writer *Writer
 	N      uint64        // number of the token that was tried
 	Err    error         // nil: it is in the file
+	Kept   bool          // it was in the file already, which is as it was
+	Stamp  Stamp         // of the file as it is now, for Resume; "" after a failure
 	Next   time.Duration // after a failure: when the next try follows
 }
 
@@ -29,6 +31,7 @@ type Writer struct {
 type numbered struct {
 	token vault.Token
 	n     uint64
+	stamp Stamp // "" = it was not written before
 }
 
 // NewWriter prepares a Writer; give it one Run. rand gives [0,1).
@@ -38,10 +41,19 @@ func NewWriter(f File, wrapper Wrapper, rand func() float64) *Writer {
 
 // Write hands over the newest token under a number that grows. It does not
 // block.
-func (w *Writer) Write(t vault.Token, n uint64) {
+func (w *Writer) Write(t vault.Token, n uint64) { w.put(numbered{token: t, n: n}) }
+
+// Resume is Write for a token that an earlier process may have written, which
+// got stamp for it: a file that is still the one it left stays as it is, also
+// when it holds the token wrapped or encrypted. Any other file is written.
+func (w *Writer) Resume(t vault.Token, n uint64, stamp Stamp) {
+	w.put(numbered{token: t, n: n, stamp: stamp})
+}
+
+func (w *Writer) put(t numbered) {
 	for {
 		select {
-		case w.tokens <- numbered{t, n}:
+		case w.tokens <- t:
 			return
 		default:
 		}
@@ -65,11 +77,7 @@ func (w *Writer) Run(ctx context.Context, out chan<- Written) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		told := Written{Writer: w, N: t.n}
-		var content []byte
-		if content, told.Err = w.content(ctx, t.token); told.Err == nil {
-			told.Err = w.f.write(content)
-		}
+		told := w.try(ctx, t)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -84,4 +92,20 @@ func (w *Writer) Run(ctx context.Context, out chan<- Written) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// try brings the file up to date once.
+func (w *Writer) try(ctx context.Context, t numbered) Written {
+	told := Written{Writer: w, N: t.n}
+	content, there := w.stamped(t)
+	if !there {
+		if content, told.Err = w.content(ctx, t.token); told.Err != nil {
+			return told
+		}
+	}
+	var changed bool
+	if changed, told.Err = w.f.write(content); told.Err == nil {
+		told.Kept, told.Stamp = !changed, w.stamp(t.token, content)
+	}
+	return told
 }
