@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,6 +31,7 @@ type conn struct {
 	pool       *Pool
 	generation *generation
 	closed     sync.Once
+	worked     atomic.Bool // something was or may have been done: see Do
 }
 
 // IsValid is asked when a connection comes back to the pool: false closes it.
@@ -89,10 +91,13 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 		inner, err := g.open(ctx)
 		if err != nil {
 			c.pool.release(g)
-			if IsCredentialError(err) && c.pool.current.Load() != g {
+			switch {
+			case !IsCredentialError(err):
+				return nil, err
+			case c.pool.current.Load() != g:
 				continue
 			}
-			return nil, err
+			return nil, &loginError{err, g.n}
 		}
 		opened := &conn{driverConn: inner, pool: c.pool, generation: g}
 		if opened.stale() {

@@ -19,11 +19,19 @@
 // before a query is sent on it (driver.ErrBadConn, on which database/sql takes
 // another).
 //
-// A statement that was sent is never repeated: not in a transaction, because
-// only the caller can repeat it from its start, and not outside of one,
-// because a CALL may have done half of its work before the server found a
-// privilege missing (1142). Waiting for Drained before revoking means that
-// this does not happen; who revokes earlier can tell by IsCredentialError.
+// A statement that was sent is never repeated behind the caller's back: not in a
+// transaction, because only the caller can repeat it from its start, and not
+// outside of one, because a CALL may have done half of its work before the
+// server found a privilege missing (1142). Waiting for Drained before revoking
+// means that this does not happen.
+//
+// # When credentials die before their time
+//
+// Somebody may revoke an account that is in use. Do and DoTx run a function of
+// the caller's, and when the server refuses the newest credentials before
+// anything was done, they say so (Retry.Refused), wait for a newer generation
+// and run the function once more on it. So a request survives the time that it
+// takes to get new credentials, and no effect comes about twice.
 //
 // # What it does not do
 //

@@ -24,7 +24,7 @@ type Pool struct {
 
 	mu      sync.Mutex
 	open    map[uint64]int // connections, also those being opened, by generation
-	changed chan struct{}  // closed and replaced when open shrinks
+	changed chan struct{}  // closed and replaced when open shrinks or current changes
 }
 
 // generation is one set of credentials that worked.
@@ -70,6 +70,7 @@ func (p *Pool) Use(ctx context.Context, c Config) error {
 	next.since = time.Now()
 	p.mu.Lock()
 	p.current.Store(next)
+	p.tell()
 	p.mu.Unlock()
 	p.closeIdle()
 	return nil
@@ -125,6 +126,11 @@ func (p *Pool) release(g *generation) {
 	if p.open[g.n]--; p.open[g.n] == 0 {
 		delete(p.open, g.n)
 	}
+	p.tell()
+}
+
+// tell wakes who waits for a change. The caller holds mu.
+func (p *Pool) tell() {
 	close(p.changed)
 	p.changed = make(chan struct{})
 }
