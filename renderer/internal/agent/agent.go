@@ -22,6 +22,7 @@ import (
 	"vault-renderer/renderer/internal/lease"
 	"vault-renderer/renderer/internal/report"
 	"vault-renderer/renderer/internal/rollout"
+	"vault-renderer/renderer/internal/state"
 	"vault-renderer/renderer/internal/telemetry"
 	"vault-renderer/renderer/internal/vault"
 	"vault-renderer/renderer/internal/watch"
@@ -82,10 +83,37 @@ type Agent struct {
 	notifiers map[string]*notifier
 	toTell    []string // keys of hooks that are to run, in order
 	telling   string   // key of the hook that is at its first try
-	change    uint64   // number of the last change that hooks were told of
+	change    uint64   // number of the last change that hooks were told of, or that a flight brings
 
 	away       bool // Vault does not answer
-	loginTries int  // that Vault refused, in a row
+	awaySince  time.Time
+	loginTries int // that Vault refused, in a row
+	started    time.Time
+
+	// Leases and tokens, from their first moment to their last.
+	ledger  ledger
+	holding holding
+	terms   map[string]terms                  // of leases that an application has let go of
+	dueAt   time.Time                         // when the first of them is to be revoked; zero = none
+	asked   map[*vault.Session]state.InFlight // own tokens under which a request is on its way
+
+	// Managed rollouts.
+	moved   map[string]*moved // by name
+	flights []*flight
+	waiting *plan // to be put in force when no flight is on its way
+
+	// What an earlier run left, and what the next one goes on from.
+	store        *state.Store // nil = no state file
+	unsaved      bool
+	saveErr      string
+	resumed      *resumedToken // until a keeper has it
+	resumable    map[vault.Request]value
+	resumedSinks map[string]sink.Stamp
+	memory       map[string][]byte // what login methods keep, by name
+
+	keptTokens chan auth.Kept
+	calls      chan func()
+	pokes      chan string
 }
 
 // authEvent is a keeper's event with the keeper's number.
@@ -106,11 +134,15 @@ func (e authEvent) number() uint64 {
 // templates, destinations. Warnings alone give an Agent.
 func New(o Options) (*Agent, hcl.Diagnostics) {
 	a := &Agent{
-		o: o, policy: lease.Policy{Threshold: o.Config.TemplateConfig.LeaseRenewalThreshold, Rand: o.Rand},
+		o: o, policy: policyOf(o.Config, o.Rand),
 		reloads: make(chan struct{}, 1), events: make(chan authEvent), updates: make(chan watch.Update, 256),
 		told: make(chan rollout.Told), stopKeepers: map[int]context.CancelFunc{},
 		entries: map[vault.Request]*entry{}, notifiers: map[string]*notifier{},
-		sinks: sinks{out: make(chan sink.Written), running: map[sinkKey]*sinkState{}},
+		sinks:  sinks{out: make(chan sink.Written), running: map[sinkKey]*sinkState{}},
+		ledger: newLedger(), terms: map[string]terms{}, asked: map[*vault.Session]state.InFlight{},
+		moved:     map[string]*moved{},
+		resumable: map[vault.Request]value{}, resumedSinks: map[string]sink.Stamp{}, memory: map[string][]byte{},
+		keptTokens: make(chan auth.Kept), calls: make(chan func()), pokes: make(chan string, 1),
 	}
 	if a.o.Place == nil {
 		a.o.Place = rollout.Commit
@@ -118,6 +150,21 @@ func New(o Options) (*Agent, hcl.Diagnostics) {
 	p, diags := a.build(o.Config)
 	a.plan = p
 	return a, diags
+}
+
+func policyOf(cfg *config.Config, rand func() float64) lease.Policy {
+	return lease.Policy{Threshold: cfg.TemplateConfig.LeaseRenewalThreshold, ReplaceBefore: cfg.Leases.ReplaceBefore, Rand: rand}
+}
+
+// clockEvery is how often the clocks are compared.
+const clockEvery = 5 * time.Second
+
+// watchClock has everything looked up after the machine slept, was paused, or
+// had its clock set: timers know nothing of that time.
+func (a *Agent) watchClock(ctx context.Context) error {
+	return watch.Jumps(ctx, clockEvery, nil, func(by time.Duration) {
+		a.Refresh("the clock jumped by " + by.Round(time.Second).String())
+	})
 }
 
 // log is the log of one part of the agent.
@@ -150,7 +197,11 @@ func (a *Agent) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a.group, a.ctx = errgroup.WithContext(ctx)
+	a.started = time.Now()
 	a.o.Metrics.Authenticated(false)
+	if err := a.openState(); err != nil {
+		return err
+	}
 	if !a.dry {
 		a.sweep()
 	}
@@ -161,7 +212,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		defer cancel()
 		return a.loop(a.ctx)
 	})
+	a.spawn(a.ctx, a.watchClock)
 	err := a.group.Wait()
+	a.leave()
 	a.plan.client.CloseIdleConnections()
 	if errors.Is(err, context.Canceled) || errors.Is(err, errDone) {
 		return nil
@@ -183,6 +236,18 @@ func (a *Agent) spawn(ctx context.Context, f func(context.Context) error) {
 	})
 }
 
+// first gives n, and then what next gives.
+func first(n uint64, next func() uint64) func() uint64 {
+	return func() uint64 {
+		if n == 0 {
+			return next()
+		}
+		out := n
+		n = 0
+		return out
+	}
+}
+
 // startKeeper starts logging in with the plan's client and method. Keepers of
 // an earlier plan go on until the new one has a token.
 func (a *Agent) startKeeper() {
@@ -192,11 +257,17 @@ func (a *Agent) startKeeper() {
 		return // a listener only
 	}
 	m := a.plan.cfg.AutoAuth.Method
-	k := auth.New(auth.Options{
+	o := auth.Options{
 		Client: a.plan.client, Method: a.plan.method, MinBackoff: m.MinBackoff, MaxBackoff: m.MaxBackoff,
 		ExitOnErr: m.ExitOnErr, Reauth: a.plan.cfg.AutoAuth.ReauthOnNewCredential, Policy: a.policy, Log: a.log("auth.handler"),
-		Number: func() uint64 { return a.session.Add(1) },
-	})
+		Number: func() uint64 { return a.session.Add(1) }, Lookup: a.plan.cfg.Leases.LookupInterval,
+	}
+	if r := a.resumed; r != nil {
+		a.resumed = nil
+		o.Resume, o.ResumeFull, o.ResumeLast = r.auth, r.full, r.last
+		o.Number = first(r.number, o.Number)
+	}
+	k := auth.New(o)
 	ctx, cancel := context.WithCancel(a.ctx)
 	a.keeper.Store(k)
 	a.stopKeepers[id] = cancel

@@ -34,6 +34,8 @@ func (a *Agent) plainLogin(c *vault.Client, m config.Method) auth.Method {
 			Client: c, MountPath: mount, RoleIDFilePath: x.RoleIDFilePath, SecretIDFilePath: x.SecretIDFilePath,
 			RemoveSecretIDFileAfterRead:  x.RemoveSecretIDFileAfterRead,
 			SecretIDResponseWrappingPath: x.SecretIDResponseWrappingPath, Log: log,
+			SecretIDRenew: x.SecretIDRenew, SecretIDRenewPath: x.SecretIDRenewPath, SecretIDRenewWrapTTL: x.SecretIDRenewWrapTTL,
+			Lookup: a.o.Config.Leases.LookupInterval, Memory: remembered{a, "approle"}, Rand: a.o.Rand,
 		}
 	case m.TokenFile != nil:
 		return &method.TokenFile{Client: c, TokenFilePath: m.TokenFile.TokenFilePath, Log: log}

@@ -14,9 +14,22 @@ import (
 	"vault-renderer/renderer/internal/watch"
 )
 
+// value is a secret with how its lease stands.
+type value struct {
+	secret  *vault.Secret
+	full    time.Duration
+	last    bool           // no renewal prolongs the lease
+	session *vault.Session // that it hangs on
+	own     bool           // whose token is the lease's own
+}
+
 // entry is one distinct secret: its last good value and its watcher.
 type entry struct {
-	secret *vault.Secret
+	value
+	since   time.Time // when the value came
+	reason  string    // why it was fetched
+	watcher *watch.Watcher
+
 	err    error // of the last try; the value above stays good
 	tries  int   // that failed in a row
 	logged string
@@ -50,29 +63,64 @@ func (a *Agent) loop(ctx context.Context) error {
 	}
 	for {
 		a.refresh()
+		a.forget()
+		a.settle()
+		a.save()
 		if err := a.finished(); err != nil {
 			return err
 		}
 		timer.Reset(a.untilRetry())
-		select {
-		case e := <-a.events:
-			if err := a.onAuth(e); err != nil {
-				return err
-			}
-		case u := <-a.updates:
-			a.onUpdate(u)
-			a.drain()
-		case t := <-a.told:
-			a.onTold(t)
-		case w := <-a.sinks.out:
-			a.onWritten(w)
-		case <-timer.C:
-			a.retries()
-		case <-a.reloads:
-			a.reconfigure()
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := a.take(ctx, timer.C); err != nil {
+			return err
 		}
+	}
+}
+
+// take waits for the next thing to happen.
+func (a *Agent) take(ctx context.Context, timer <-chan time.Time) error {
+	select {
+	case e := <-a.events:
+		return a.onAuth(e)
+	case u := <-a.updates:
+		a.onUpdate(u)
+		a.drain()
+		a.save() // a lease is in the book before anything is made of it
+	case t := <-a.told:
+		a.onTold(t)
+	case w := <-a.sinks.out:
+		a.onWritten(w)
+	case k := <-a.ledger.kept:
+		a.onKept(k)
+	case k := <-a.keptTokens:
+		a.onKeptToken(k)
+	case call := <-a.calls:
+		call()
+	case reason := <-a.pokes:
+		a.onPoke(reason)
+	case <-timer:
+		a.retries()
+	case <-a.reloads:
+		a.reconfigure()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// do has the loop run f, and returns when it has. Its error says that ctx ended
+// before.
+func (a *Agent) do(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	select {
+	case a.calls <- func() { f(); close(done) }:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -107,14 +155,22 @@ func (a *Agent) watch(r vault.Request, u *unit) {
 		return
 	}
 	ctx, cancel := context.WithCancel(a.ctx)
-	a.entries[r] = &entry{users: map[*unit]struct{}{u: {}}, stop: cancel}
 	m := methodOf(a.plan.cfg)
-	w := watch.New(watch.Options{
+	o := watch.Options{
 		Request: r, Sessions: &a.sessions, Policy: a.policy,
 		StaticInterval: a.plan.cfg.TemplateConfig.StaticSecretRenderInterval,
 		MaxBackoff:     min(m.MaxBackoff, 30*time.Second),
 		TokenRefused:   func() { a.keeper.Load().Check() }, Log: a.log("template.server"),
-	})
+		Lookup: a.plan.cfg.Leases.LookupInterval,
+	}
+	if a.plan.cfg.Leases.OwnToken {
+		o.Own, o.Disown = a.ownToken(r), a.disown
+	}
+	if v, there := a.resumable[r]; there {
+		o.Resume = &watch.Resume{Secret: v.secret, Full: v.full, Last: v.last, Session: v.session, Own: v.own}
+	}
+	w := watch.New(o)
+	a.entries[r] = &entry{users: map[*unit]struct{}{u: {}}, stop: cancel, watcher: w}
 	a.spawn(ctx, func(ctx context.Context) error { return w.Run(ctx, a.updates) })
 }
 
@@ -142,6 +198,14 @@ func (a *Agent) onAuth(e authEvent) error {
 		}
 		return nil
 	}
+	switch {
+	case e.Alarm != "":
+		a.o.Metrics.Alarm()
+		return nil
+	case e.Life != nil && e.Session == nil && e.Token.Empty():
+		a.onLife(*e.Life)
+		return nil
+	}
 	a.loginTries = 0
 	a.o.Metrics.AuthSuccess()
 	a.o.Metrics.Authenticated(true)
@@ -149,7 +213,9 @@ func (a *Agent) onAuth(e authEvent) error {
 	if e.Token.Empty() {
 		return nil // the token that is in use already
 	}
-	a.log("auth.handler").Info("logged in", "method", methodOf(a.plan.cfg).Type, "session", e.number())
+	if !e.Resumed {
+		a.log("auth.handler").Info("logged in", "method", methodOf(a.plan.cfg).Type, "session", e.number(), "reason", e.Reason)
+	}
 	for id, stop := range a.stopKeepers {
 		if id < e.keeper {
 			stop()
@@ -158,11 +224,13 @@ func (a *Agent) onAuth(e authEvent) error {
 	}
 	first := a.token.Empty()
 	a.token = e.Token
-	a.writeSinks()
+	a.writeSinks(e.Resumed)
 	if first {
 		a.touchReady()
 	}
 	if e.Session != nil {
+		a.hold(e)
+		a.save() // the token is in the book before anything is leased with it
 		a.sessions.Set(e.Session)
 	}
 	return nil
@@ -189,6 +257,8 @@ func (a *Agent) onUpdate(u watch.Update) {
 		return // no longer used
 	}
 	e.tries = u.Tries
+	a.enter(u)
+	delete(a.asked, u.Session)
 	if u.Err != nil {
 		if !u.Local {
 			a.o.Metrics.SecretFailed()
@@ -205,7 +275,13 @@ func (a *Agent) onUpdate(u watch.Update) {
 	}
 	was := e.err
 	e.err, e.logged = nil, ""
+	if u.Lease.Leased() {
+		e.full, e.last, a.unsaved = u.Full, u.Last, true
+	}
 	if u.Secret == nil {
+		if e.secret != nil && u.Lease.ID == e.secret.Lease.ID && u.Lease.Leased() {
+			e.renewed(u.Lease)
+		}
 		if was != nil && e.secret == nil {
 			a.touchUsers(e)
 		}
@@ -215,11 +291,24 @@ func (a *Agent) onUpdate(u watch.Update) {
 	if e.secret != nil {
 		old = e.secret.Lease
 	}
-	e.secret = u.Secret
-	a.changed(e, old)
-	if u.Secret.Lease.Leased() {
-		a.log("template.server").Info("secret leased", "secret", u.Request.String(), "ttl", u.Secret.Lease.TTL, "renewable", u.Secret.Lease.Renewable)
+	e.secret, e.session, e.own = u.Secret, u.Session, u.Own
+	e.since, e.reason = u.Secret.Lease.IssuedAt, u.Reason
+	if _, there := a.resumable[u.Request]; there {
+		delete(a.resumable, u.Request)
 	}
+	a.ledger.dirty = true
+	a.changed(e, old)
+	if u.Secret.Lease.Leased() && !u.Resumed {
+		a.log("template.server").Info("secret leased", "secret", u.Request.String(), "ttl", u.Secret.Lease.TTL, "renewable", u.Secret.Lease.Renewable, "reason", u.Reason)
+	}
+}
+
+// renewed notes a lease's new life. Templates may hold the secret: it is not
+// changed, but replaced by a copy.
+func (e *entry) renewed(l lease.Lease) {
+	s := *e.secret
+	s.Lease = l
+	e.secret = &s
 }
 
 func (a *Agent) onFetchError(u watch.Update, e *entry) {
@@ -257,6 +346,7 @@ func (a *Agent) touchUsers(e *entry) {
 // gone says once that Vault does not answer.
 func (a *Agent) gone(err error) {
 	if !a.away {
+		a.awaySince = time.Now()
 		a.o.Log.Warn("Vault does not answer; the files stay as they are, trying again until it does", "error", err)
 	}
 	a.away = true
@@ -272,7 +362,7 @@ func (a *Agent) back() {
 
 // untilRetry is how long the loop may wait for events.
 func (a *Agent) untilRetry() time.Duration {
-	next := sooner(a.retryAt, a.inspectAt)
+	next := sooner(sooner(a.retryAt, a.inspectAt), a.dueAt)
 	if next.IsZero() {
 		return 24 * time.Hour
 	}
@@ -282,6 +372,7 @@ func (a *Agent) untilRetry() time.Duration {
 // retries tries again what failed on this host.
 func (a *Agent) retries() {
 	now := time.Now()
+	a.revokeDue(now)
 	if !a.inspectAt.IsZero() && !now.Before(a.inspectAt) {
 		a.inspect(now)
 	}
@@ -331,7 +422,7 @@ func (a *Agent) finished() error {
 		return nil
 	}
 	for _, u := range a.plan.units {
-		if !u.settled() {
+		if !u.settled() || u.flight != nil {
 			return nil
 		}
 	}
@@ -392,7 +483,9 @@ func (a *Agent) onTold(t rollout.Told) {
 		return
 	}
 	n.told, n.err = t.Change, t.Err
+	a.unsaved = true
 	if t.Err == nil {
+		a.confirmed(t.Key)
 		a.o.Metrics.HookSucceeded()
 		a.log("template.server").Info("application told", "hook", n.Hook().String())
 		n.logged = ""

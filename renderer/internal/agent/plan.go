@@ -25,6 +25,7 @@ type plan struct {
 	method auth.Method
 	sinks  []sink.File
 	units  []*unit
+	named  map[string][]*unit // by the rollout block that they name
 }
 
 // build makes a plan. All mistakes are found before anything runs.
@@ -47,10 +48,30 @@ func (a *Agent) build(cfg *config.Config) (*plan, hcl.Diagnostics) {
 		diags = diags.Extend(d)
 		p.units = append(p.units, u)
 	}
+	diags = diags.Extend(a.buildState(cfg, check))
 	if diags.HasErrors() {
 		return nil, diags
 	}
+	p.name()
 	return p, diags
+}
+
+// name notes which templates name which rollout.
+func (p *plan) name() {
+	p.named = map[string][]*unit{}
+	for _, u := range p.units {
+		if r := u.cfg.Rollout; r != "" {
+			p.named[r] = append(p.named[r], u)
+		}
+	}
+}
+
+// buildState looks whether the state file can be written where it should be.
+func (a *Agent) buildState(cfg *config.Config, check *destination.Checker) (diags hcl.Diagnostics) {
+	if cfg.StateFile == "" {
+		return nil
+	}
+	return tmpfs(check, cfg.StateFile, cfg.TmpfsPolicy, cfg.StateFileRange)
 }
 
 // buildAuth prepares the login and the sinks.

@@ -178,10 +178,12 @@ func harmless(cfg *config.Config) *config.Config {
 	c := *cfg
 	c.ExitAfterAuth = true
 	c.Vault.NumRetries = min(c.Vault.NumRetries, 1) // somebody waits for the answer
+	c.Rollouts, c.StateFile, c.Status, c.OnExit = nil, "", nil, config.OnExit{}
+	c.Leases.OwnToken = false
 	c.Templates = slices.Clone(cfg.Templates)
 	for i := range c.Templates {
 		t := &c.Templates[i]
-		t.Exec, t.Signal, t.Wait = nil, nil, nil
+		t.Exec, t.Signal, t.Wait, t.Rollout = nil, nil, nil, ""
 	}
 	if cfg.AutoAuth == nil {
 		return &c
@@ -191,7 +193,7 @@ func harmless(cfg *config.Config) *config.Config {
 	m := &a.Method
 	if m.AppRole != nil {
 		x := *m.AppRole
-		x.RemoveSecretIDFileAfterRead = false
+		x.RemoveSecretIDFileAfterRead, x.SecretIDRenew = false, false
 		m.AppRole = &x
 	}
 	if m.JWT != nil {

@@ -1,11 +1,13 @@
 package agent
 
 import (
+	"errors"
 	"reflect"
 
 	"github.com/hashicorp/hcl/v2"
 
 	"vault-renderer/renderer/internal/config"
+	"vault-renderer/renderer/internal/state"
 )
 
 // reconfigure reads the configuration again. All that can fail is done first;
@@ -28,8 +30,12 @@ func (a *Agent) reconfigure() {
 		a.o.Log.Error("the new configuration is not usable; the running one stays in force", "errors", countErrors(diags))
 		return
 	}
+	if len(a.flights) > 0 { // they are short once they are told to end
+		a.waiting = p
+		a.groundAll()
+		return
+	}
 	a.apply(p)
-	a.o.Log.Info("configuration reloaded", "templates", len(a.plan.units))
 }
 
 func countErrors(diags hcl.Diagnostics) int {
@@ -52,7 +58,7 @@ func (a *Agent) apply(p *plan) {
 	if a.o.SetLevel != nil {
 		a.o.SetLevel(p.cfg.Level())
 	}
-	a.policy.Threshold = p.cfg.TemplateConfig.LeaseRenewalThreshold
+	a.policy = policyOf(p.cfg, a.o.Rand)
 	if sameConnection(old.cfg, p.cfg) {
 		p.client, p.method = old.client, old.method
 	} else {
@@ -63,7 +69,39 @@ func (a *Agent) apply(p *plan) {
 		a.restartStatic()
 	}
 	a.replaceUnits(old.units)
+	p.name()
 	a.dropHooks()
+	a.moveState(old)
+	a.ledger.dirty, a.ledger.denied = true, false
+	a.o.Log.Info("configuration reloaded", "templates", len(a.plan.units))
+}
+
+// moveState takes another state file when another one is named, or when what
+// it is bound to has changed.
+func (a *Agent) moveState(old *plan) {
+	now := a.plan
+	a.plan = old
+	was := a.binding()
+	a.plan = now
+	if old.cfg.StateFile == now.cfg.StateFile && was == a.binding() {
+		a.unsaved = true
+		return
+	}
+	if a.store != nil {
+		if err := errors.Join(a.store.Remove(), a.store.Close()); err != nil {
+			a.log("state").Warn("the old state file could not be removed", "error", err)
+		}
+		a.store = nil
+	}
+	if now.cfg.StateFile == "" || a.dry {
+		return
+	}
+	store, _, err := state.Open(state.Options{Path: now.cfg.StateFile, Binding: a.binding(), Log: a.log("state")})
+	if err != nil {
+		a.log("state").Error("the state file can't be used; a restart will log in and read everything anew", "error", err)
+		return
+	}
+	a.store, a.unsaved = store, true
 }
 
 // replaceUnits carries the state of unchanged templates over and lets go of
@@ -82,6 +120,7 @@ func (a *Agent) replaceUnits(old []*unit) {
 	}
 	for _, u := range a.plan.units {
 		if !kept[u] {
+			a.inherit(u, old)
 			a.expect(u)
 			a.touch(u)
 		}
@@ -94,10 +133,20 @@ func (a *Agent) replaceUnits(old []*unit) {
 	a.touchReady() // nobody waits for those that are gone
 }
 
+// inherit takes over what is in place from the template that wrote it before.
+func (a *Agent) inherit(u *unit, old []*unit) {
+	for _, o := range old {
+		if o.cfg.Destination == u.cfg.Destination {
+			u.placed, u.acked, u.side, u.told, u.generation = o.placed, o.acked, o.side, o.told, o.generation
+		}
+	}
+}
+
 func sameUnit(a, b *unit) bool {
 	x, y := a.cfg, b.cfg
 	x.Range, y.Range, x.ContentsRange, y.ContentsRange = hcl.Range{}, hcl.Range{}, hcl.Range{}, hcl.Range{}
 	x.Exec, y.Exec, x.Signal, y.Signal = nil, nil, nil, nil // hooks are taken from the new one
+	x.Rollout, y.Rollout = "", ""                           // likewise
 	return a.text == b.text && reflect.DeepEqual(x, y)
 }
 
@@ -126,7 +175,7 @@ func (a *Agent) restartStatic() {
 		for u := range e.users {
 			a.watch(r, u)
 		}
-		a.entries[r].secret = e.secret
+		a.entries[r].value = e.value
 	}
 }
 

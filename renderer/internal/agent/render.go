@@ -2,12 +2,14 @@ package agent
 
 import (
 	"context"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"vault-renderer/renderer/internal/destination"
 	"vault-renderer/renderer/internal/reload"
 	"vault-renderer/renderer/internal/rollout"
+	"vault-renderer/renderer/internal/tmpl"
 	"vault-renderer/renderer/internal/vault"
 )
 
@@ -51,11 +53,22 @@ func (a *Agent) execute(u *unit) {
 	if !u.missing && u.err == nil && !slices.Equal(before, u.uses) {
 		a.unwatch(u, u.uses)
 	}
+	u.leases = a.leasesOf(u)
 	a.retryAt = sooner(a.retryAt, u.retryAt)
 	if u.err != nil {
 		a.o.Metrics.TemplateFailed()
 	}
 	a.logFailure(u)
+}
+
+// leasesOf are the ids of the leases that an execution has used.
+func (a *Agent) leasesOf(u *unit) (ids []string) {
+	for _, r := range u.uses {
+		if e := a.entries[r]; e != nil && e.secret != nil && e.secret.Lease.Leased() {
+			ids = append(ids, e.secret.Lease.ID)
+		}
+	}
+	return ids
 }
 
 // logFailure says once what is wrong with a template.
@@ -86,7 +99,8 @@ func (a *Agent) logFailure(u *unit) {
 // stops the others.
 func (a *Agent) roll(u *unit) {
 	var members []*unit
-	for _, m := range a.rolloutOf(u) {
+	group := a.rolloutOf(u)
+	for _, m := range group {
 		switch {
 		case m.missing || m.dirty || !m.quiet.until.IsZero():
 			return
@@ -95,6 +109,14 @@ func (a *Agent) roll(u *unit) {
 		}
 	}
 	if len(members) == 0 {
+		return
+	}
+	if f := inFlight(group); f != nil {
+		a.supersede(f)
+		return
+	}
+	if rules := a.rulesOf(group); managed(rules) {
+		a.launch(group, rules)
 		return
 	}
 	changed, err := a.place(members)
@@ -136,10 +158,16 @@ func (a *Agent) place(members []*unit) (changed []bool, err error) {
 }
 
 // rolloutOf gives the templates that change together with u: all that share a
-// leased secret, directly or through others.
+// leased secret or name the same rollout, directly or through others.
 func (a *Agent) rolloutOf(u *unit) []*unit {
 	group := []*unit{u}
 	seen := map[*unit]bool{u: true}
+	add := func(m *unit) {
+		if !seen[m] {
+			seen[m] = true
+			group = append(group, m)
+		}
+	}
 	for i := 0; i < len(group); i++ {
 		for _, r := range group[i].uses {
 			e := a.entries[r]
@@ -147,11 +175,11 @@ func (a *Agent) rolloutOf(u *unit) []*unit {
 				continue
 			}
 			for m := range e.users {
-				if !seen[m] {
-					seen[m] = true
-					group = append(group, m)
-				}
+				add(m)
 			}
+		}
+		for _, m := range a.plan.named[group[i].cfg.Rollout] {
+			add(m)
 		}
 	}
 	return group
@@ -163,19 +191,67 @@ func (a *Agent) committed(members []*unit, changed []bool) {
 		a.inspectAt = time.Now().Add(a.plan.cfg.TemplateConfig.StaticSecretRenderInterval)
 	}
 	for i, m := range members {
+		m.digest = digestOf(m.content)
+		m.side = pathsOf(m.writes)
 		m.ready, m.done, m.content, m.writes = false, true, nil, nil
 		m.stamp = destination.Stat(m.file.Path)
+		m.placed = m.leases
+		m.told = (m.told || m.generation == 0) && !(changed[i] && len(m.hooks) > 0)
 		m.heal()
 		if !changed[i] {
 			a.log("template.server").Debug("unchanged", "template", m.cfg.Name, "destination", m.cfg.Destination)
 			continue
 		}
+		m.generation = a.change
 		a.o.Metrics.TemplateRendered()
 		a.log("template.server").Info("rendered", "template", m.cfg.Name, "destination", m.cfg.Destination, "generation", a.change)
 		for _, h := range m.hooks {
 			a.notifier(h).want = true
 		}
 	}
+	for _, m := range members {
+		if m.told {
+			a.acknowledge(m, a.termsOf(a.rulesOf(members)))
+		}
+	}
+	a.ledger.dirty, a.unsaved = true, true
+}
+
+// acknowledge notes that the application uses what is in place: what it used
+// before is let go of.
+func (a *Agent) acknowledge(u *unit, t terms) {
+	for _, id := range u.acked {
+		if !slices.Contains(u.placed, id) {
+			a.terms[id] = t
+		}
+	}
+	u.acked = u.placed
+	a.ledger.dirty, a.unsaved = true, true
+}
+
+// confirmed notes that a hook has run: those whose hooks have all run are told.
+func (a *Agent) confirmed(key string) {
+	for _, u := range a.plan.units {
+		if u.told || !u.done || !slices.ContainsFunc(u.hooks, func(h reload.Hook) bool { return h.Key() == key }) {
+			continue
+		}
+		u.told = !slices.ContainsFunc(u.hooks, func(h reload.Hook) bool {
+			n := a.notifiers[h.Key()]
+			return n != nil && (n.want || n.err != nil || n.told < n.notified)
+		})
+		if u.told {
+			a.acknowledge(u, a.termsOf(a.rulesOf([]*unit{u})))
+		}
+	}
+}
+
+func pathsOf(writes []tmpl.WriteFile) (out []string) {
+	for _, w := range writes {
+		if p := filepath.Clean(w.Path); !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // inspect looks whether the files are still those that were put in place, as
@@ -184,7 +260,7 @@ func (a *Agent) committed(members []*unit, changed []bool) {
 func (a *Agent) inspect(now time.Time) {
 	a.inspectAt = now.Add(a.plan.cfg.TemplateConfig.StaticSecretRenderInterval)
 	for _, u := range a.plan.units {
-		if !u.done || u.dirty || u.ready || destination.Stat(u.file.Path) == u.stamp {
+		if !u.done || u.dirty || u.ready || u.flight != nil || destination.Stat(u.file.Path) == u.stamp {
 			continue
 		}
 		a.log("template.server").Warn("somebody else changed or removed the file; it is written again", "template", u.cfg.Name, "destination", u.cfg.Destination)
@@ -258,7 +334,17 @@ func (a *Agent) sweep() {
 	for _, s := range a.plan.sinks {
 		paths = append(paths, s.Path)
 	}
-	destination.Sweep(paths...)
+	destination.SweepExcept(a.keptFiles(), paths...)
+}
+
+// keptFiles are the files that interrupted rollouts may go back to.
+func (a *Agent) keptFiles() (out []string) {
+	for _, m := range a.moved {
+		if m.unacked != nil {
+			out = append(out, m.unacked.Hidden()...)
+		}
+	}
+	return out
 }
 
 // slim lets go of the syntax trees of the configuration: they are several times

@@ -26,6 +26,7 @@ type sinkState struct {
 	w       *sink.Writer
 	stop    context.CancelFunc
 	written uint64 // number of the token that is in the file
+	stamp   sink.Stamp
 }
 
 // startSinks brings the running writers in step with the plan.
@@ -56,12 +57,28 @@ func (a *Agent) startSink(key sinkKey) {
 	}
 }
 
-// writeSinks gives every sink the newest token.
-func (a *Agent) writeSinks() {
+// writeSinks gives every sink the newest token. One of an earlier run may be
+// there already, wrapped by then.
+func (a *Agent) writeSinks(resumed bool) {
 	a.sinks.n++
-	for _, s := range a.sinks.running {
+	for key, s := range a.sinks.running {
+		if stamp := a.resumedSinks[key.f.Path]; resumed && stamp != "" {
+			s.w.Resume(a.token, a.sinks.n, stamp)
+			continue
+		}
 		s.w.Write(a.token, a.sinks.n)
 	}
+}
+
+// sinkStamps are the sinks as they were written, for a restart.
+func (a *Agent) sinkStamps() map[string]sink.Stamp {
+	out := map[string]sink.Stamp{}
+	for key, s := range a.sinks.running {
+		if s.stamp != "" && s.written == a.sinks.n {
+			out[key.f.Path] = s.stamp
+		}
+	}
+	return out
 }
 
 func (a *Agent) onWritten(e sink.Written) {
@@ -71,8 +88,10 @@ func (a *Agent) onWritten(e sink.Written) {
 		case e.Err != nil:
 			log.Error("the token could not be written; trying again", "path", key.f.Path, "error", e.Err, "next_try_in", e.Next.Round(time.Millisecond))
 		default:
-			s.written = e.N
-			log.Info("token written", "path", key.f.Path)
+			s.written, s.stamp, a.unsaved = e.N, e.Stamp, true
+			if !e.Kept {
+				log.Info("token written", "path", key.f.Path)
+			}
 		}
 	}
 }

@@ -2,8 +2,11 @@ package agent
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"vault-renderer/renderer/internal/config"
@@ -34,7 +37,17 @@ type unit struct {
 	ready   bool             // content is newer than what is in place
 	done    bool             // a content was put in place once
 	stamp   destination.Stamp
-	runs    int // how often the template was executed: a measure
+
+	// Ids of leases: of the last execution's, of what is in place, and of what
+	// the application is known to use.
+	leases, placed, acked []string
+	told                  bool     // the application was told of what is in place
+	side                  []string // paths of what writeToFile put in place
+	generation            uint64   // that is in place
+	digest                string   // of what is in place, "sha256:<hex>"
+	flight                *flight  // in which it is; nil = none
+
+	runs int // how often the template was executed: a measure
 
 	quiet quiet
 
@@ -119,6 +132,15 @@ func (u *unit) fail(err error) {
 	u.failed++
 	u.retryAt = time.Now().Add(u.retry.Next())
 }
+
+// digestOf is a content's digest as applications report it.
+func digestOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// unacked says whether the application may use something else than what is in place.
+func (u *unit) unacked() bool { return !slices.Equal(u.placed, u.acked) }
 
 // heal forgets failures.
 func (u *unit) heal() {

@@ -72,7 +72,7 @@ func inFlightToWire(f InFlight) wireInFlight {
 func fileToWire(f File) wireFile {
 	return wireFile{
 		Destination: pack(f.Destination), Template: f.Template, Digest: f.Digest, Generation: f.Generation,
-		Told: f.Told, Acked: f.Acked, Leases: each(f.Leases, hidden), Side: each(f.Side, pack),
+		Told: f.Told, Acked: f.Acked, Leases: each(f.Leases, hidden), AckedLeases: each(f.AckedLeases, hidden), Side: each(f.Side, pack),
 	}
 }
 
@@ -153,6 +153,6 @@ func (u *unpacker) inFlight(f wireInFlight) InFlight {
 func (u *unpacker) file(f wireFile) File {
 	return File{
 		Destination: u.text(f.Destination), Template: f.Template, Digest: f.Digest, Generation: f.Generation,
-		Told: f.Told, Acked: f.Acked, Leases: each(f.Leases, u.hidden), Side: each(f.Side, u.text),
+		Told: f.Told, Acked: f.Acked, Leases: each(f.Leases, u.hidden), AckedLeases: each(f.AckedLeases, u.hidden), Side: each(f.Side, u.text),
 	}
 }

@@ -163,7 +163,10 @@ func files() *rapid.Generator[File] {
 
 func rollouts() *rapid.Generator[Rollout] {
 	return rapid.Custom(func(t *rapid.T) Rollout {
-		return Rollout{rapid.String().Draw(t, "name"), journal(t), times().Draw(t, "refused"), rapid.Int().Draw(t, "tries")}
+		return Rollout{
+			Name: rapid.String().Draw(t, "name"), Acked: rapid.Uint64().Draw(t, "acked"), Journal: journal(t),
+			RefusedAt: times().Draw(t, "refused"), Tries: rapid.Int().Draw(t, "tries"),
+		}
 	})
 }
 

@@ -81,6 +81,7 @@ type File struct {
 	Generation  uint64
 	Told, Acked bool     // the application: its hooks ran; it has confirmed
 	Leases      []Hidden // ids of those that its content uses
+	AckedLeases []Hidden // ids of those that the application is known to use
 	Side        []string // paths of other files that its template wrote
 }
 
@@ -88,6 +89,7 @@ type File struct {
 // and holds no secret.
 type Rollout struct {
 	Name      string          `json:"name"`
+	Acked     uint64          `json:"acked,omitempty"` // number of the generation that was acknowledged last
 	Journal   json.RawMessage `json:"journal,omitempty"`
 	RefusedAt time.Time       `json:"refused_at,omitzero"` // zero = its last generation was not refused
 	Tries     int             `json:"tries,omitempty"`

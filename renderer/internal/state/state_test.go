@@ -42,7 +42,7 @@ func full() state.State {
 		InFlight:   []state.InFlight{{Method: "read", Path: "x", Params: hide("p"), Own: hide("child"), At: start()}},
 		Files: []state.File{{
 			Destination: "/run/app/db.ini", Template: "t", Digest: "sha256:00", Generation: 4, Told: true, Acked: true,
-			Leases: []state.Hidden{hide("lease")}, Side: []string{"/run/app/side"},
+			Leases: []state.Hidden{hide("lease")}, AckedLeases: []state.Hidden{hide("acked-lease")}, Side: []string{"/run/app/side"},
 		}},
 		Rollouts:   []state.Rollout{{Name: "db", Journal: json.RawMessage(`{"a":1}`), RefusedAt: start(), Tries: 2}},
 		Sinks:      []state.Sink{{Path: "/run/token", Stamp: json.RawMessage(`{"b":2}`)}},

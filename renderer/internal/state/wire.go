@@ -82,6 +82,7 @@ type wireFile struct {
 	Told        bool     `json:"told,omitempty"`
 	Acked       bool     `json:"acked,omitempty"`
 	Leases      []string `json:"leases,omitempty"`
+	AckedLeases []string `json:"acked_leases,omitempty"`
 	Side        []string `json:"side,omitempty"`
 }
 

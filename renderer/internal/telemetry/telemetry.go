@@ -202,6 +202,18 @@ func (m *Metrics) HookSucceeded() { m.count("hook", "success") }
 // HookFailed counts a hook that failed.
 func (m *Metrics) HookFailed() { m.count("hook", "failure") }
 
+// RolloutAcked counts a generation that an application has confirmed.
+func (m *Metrics) RolloutAcked() { m.count("rollout", "acked") }
+
+// RolloutRefused counts a generation that was checked, told or asked for in vain.
+func (m *Metrics) RolloutRefused() { m.count("rollout", "refused") }
+
+// LeaseRevoked counts credentials that were ended because nothing uses them.
+func (m *Metrics) LeaseRevoked() { m.count("lease", "revoked") }
+
+// Alarm counts a sign that somebody else has the credentials of the login.
+func (m *Metrics) Alarm() { m.count("auth", "alarm") }
+
 func (m *Metrics) count(what, how string) {
 	if m != nil {
 		m.m.IncrCounter([]string{"agent", what, how}, 1)
