@@ -99,7 +99,9 @@ func (d *decoder) url(s *scope, key string) string {
 		return ""
 	}
 	if path, ok := strings.CutPrefix(raw, unixScheme); ok {
-		if socket, rest, found := strings.Cut(path, ":"); !found || len(socket) < 2 || socket[0] != '/' || !strings.HasPrefix(rest, "/") {
+		socket, rest, found := strings.Cut(path, ":/")
+		_, err := url.Parse("http://localhost/" + rest)
+		if !found || len(socket) < 2 || socket[0] != '/' || err != nil {
 			d.errorf(s.at(key), "Invalid URL", "For a socket %q must be its absolute path, a colon and the path to ask for: unix:///run/app.sock:/reload.", key)
 		}
 		return raw
