@@ -156,7 +156,7 @@ func files() *rapid.Generator[File] {
 		return File{
 			raw().Draw(t, "destination"), rapid.String().Draw(t, "template"), rapid.String().Draw(t, "digest"),
 			rapid.Uint64().Draw(t, "generation"), rapid.Bool().Draw(t, "told"), rapid.Bool().Draw(t, "acked"),
-			rapid.SliceOfN(hiddens(), 0, 2).Draw(t, "leases"), rapid.SliceOfN(raw(), 0, 2).Draw(t, "side"),
+			rapid.SliceOfN(hiddens(), 0, 2).Draw(t, "leases"), rapid.SliceOfN(hiddens(), 0, 2).Draw(t, "acked leases"), rapid.SliceOfN(raw(), 0, 2).Draw(t, "side"),
 		}
 	})
 }
