@@ -63,6 +63,7 @@ var layers = map[string]int{
 	"renderer/internal/state":       1,
 	"webapp/credfile":               1,
 	"webapp/dbpool":                 1,
+	"webapp/internal/refresh":       1,
 
 	"renderer/internal/lease": 0,
 }

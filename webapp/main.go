@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -25,11 +26,13 @@ import (
 
 	"vault-renderer/webapp/credfile"
 	"vault-renderer/webapp/dbpool"
+	"vault-renderer/webapp/internal/refresh"
 	"vault-renderer/webapp/internal/web"
 )
 
 const (
 	dialTimeout     = 3 * time.Second
+	checkTimeout    = 10 * time.Second
 	shutdownTimeout = 10 * time.Second
 )
 
@@ -42,6 +45,7 @@ func main() {
 
 type options struct {
 	config, listen, logFormat string
+	refresh                   string // "" = nobody is told of refused credentials
 	showSecrets, check        bool
 }
 
@@ -59,7 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = serve(ctx, o, logger(o.logFormat, stderr))
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "webapp: error: %v\n", err)
+		fmt.Fprintf(stderr, "webapp: error: %s\n", strings.Join(strings.Fields(err.Error()), " ")) // one line
 		return 1
 	}
 	return 0
@@ -73,7 +77,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.listen, "listen", "127.0.0.1:5000", "`address` to serve on")
 	fs.BoolVar(&o.showSecrets, "show-secrets", false, "show the configuration page with passwords (for learning only)")
 	fs.StringVar(&o.logFormat, "log-format", "text", "text or json")
-	fs.BoolVar(&o.check, "check", false, "try the credentials in the file, say whether they work, and exit")
+	fs.StringVar(&o.refresh, "refresh", os.Getenv("WEBAPP_REFRESH"), "the renderer's status `address` (unix:///path/of/socket or http://host:port), told when the database refuses the credentials; WEBAPP_REFRESH")
+	fs.BoolVar(&o.check, "check", false, "try the credentials in the file, say on one line whether they work, and exit: 0 yes, 1 no, 2 wrong options; 10s at most")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
@@ -96,8 +101,10 @@ func logger(format string, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, nil))
 }
 
-// check tries the file's credentials once.
+// check tries the file's credentials once, in a bounded time.
 func check(ctx context.Context, path string, out io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
 	creds, err := credfile.Load(path)
 	if err != nil {
 		return err
@@ -116,6 +123,10 @@ func check(ctx context.Context, path string, out io.Writer) error {
 
 // serve runs the application until ctx ends.
 func serve(ctx context.Context, o options, log *slog.Logger) error {
+	refused, tell, err := reporter(o.refresh, log)
+	if err != nil {
+		return err
+	}
 	pool, err := dbpool.Open(dbpool.Options{DialTimeout: dialTimeout})
 	if err != nil {
 		return err
@@ -126,16 +137,31 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 		return err
 	}
 	watcher := credfile.New(o.config, credfile.Options{Logger: log})
-	app := web.New(web.Options{Pool: pool, ConfigPath: o.config, ShowSecrets: o.showSecrets, Log: log, Reread: watcher.Reread})
+	app := web.New(web.Options{
+		Pool: pool, ConfigPath: o.config, ShowSecrets: o.showSecrets, Log: log, Reread: watcher.Reread, Refused: refused,
+	})
 	log.Info("listening", "address", listener.Addr().String())
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return watcher.Run(ctx, app.Offer) })
 	group.Go(func() error { return app.Run(ctx) })
+	group.Go(func() error { return tell(ctx) })
 	group.Go(func() error { return serveHTTP(ctx, listener, app.Handler(), log) })
 	err = group.Wait()
 	log.Info("stopped")
 	return err
+}
+
+// reporter tells the renderer of refused credentials, if it is known.
+func reporter(address string, log *slog.Logger) (refused func(string), run func(context.Context) error, err error) {
+	if address == "" {
+		return nil, func(context.Context) error { return nil }, nil
+	}
+	r, err := refresh.New(address, log)
+	if err != nil {
+		return nil, nil, fmt.Errorf("-refresh: %w", err)
+	}
+	return r.Report, r.Run, nil
 }
 
 // serveHTTP answers until ctx ends, then lets running requests finish for a

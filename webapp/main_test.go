@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -173,25 +174,7 @@ func TestLife(t *testing.T) {
 
 func rotate(t *testing.T, db *mariadb.Server, path, url string) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	var ok, failed atomic.Int64
-	var clients sync.WaitGroup
-	for range 8 {
-		clients.Go(func() {
-			for ctx.Err() == nil {
-				resp, err := http.Get(url + "/")
-				if err != nil || resp.StatusCode != 200 {
-					failed.Add(1)
-				} else {
-					ok.Add(1)
-				}
-				if err == nil {
-					_, _ = io.Copy(io.Discard, resp.Body)
-					resp.Body.Close()
-				}
-			}
-		})
-	}
+	load := startLoad(url)
 	for i := range 5 {
 		before := generation(t, url).Digest
 		render(t, db, path, fmt.Sprintf("v-%d", i+1))
@@ -201,11 +184,45 @@ func rotate(t *testing.T, db *mariadb.Server, path, url string) {
 		old := fmt.Sprintf("'v-%d'@'%%'", i)
 		exec(t, db, "REVOKE ALL PRIVILEGES, GRANT OPTION FROM "+old, "DROP USER "+old)
 	}
-	cancel()
-	clients.Wait()
-	t.Logf("%d requests answered, %d failed", ok.Load(), failed.Load())
-	if failed.Load() != 0 {
-		t.Errorf("%d requests failed", failed.Load())
+	load.stop(t)
+}
+
+// load is eight clients that ask for the first page all the time.
+type load struct {
+	cancel     context.CancelFunc
+	ok, failed atomic.Int64
+	clients    sync.WaitGroup
+}
+
+func startLoad(url string) *load {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &load{cancel: cancel}
+	for range 8 {
+		l.clients.Go(func() {
+			for ctx.Err() == nil {
+				resp, err := http.Get(url + "/")
+				if err != nil || resp.StatusCode != 200 {
+					l.failed.Add(1)
+				} else {
+					l.ok.Add(1)
+				}
+				if err == nil {
+					_, _ = io.Copy(io.Discard, resp.Body)
+					resp.Body.Close()
+				}
+			}
+		})
+	}
+	return l
+}
+
+func (l *load) stop(t *testing.T) {
+	t.Helper()
+	l.cancel()
+	l.clients.Wait()
+	t.Logf("%d requests answered, %d failed", l.ok.Load(), l.failed.Load())
+	if l.failed.Load() != 0 {
+		t.Errorf("%d requests failed", l.failed.Load())
 	}
 }
 
@@ -231,6 +248,45 @@ func refuse(t *testing.T, db *mariadb.Server, path, url string) {
 		t.Fatal(err)
 	}
 	waitFor(t, "back", func() bool { return generation(t, url).Digest == before.Digest })
+}
+
+// TestRevokedWithoutNotice takes the account in use away under load, with a
+// renderer that makes another when it is told: no request fails.
+func TestRevokedWithoutNotice(t *testing.T) {
+	db := startDB(t)
+	dir := t.TempDir()
+	path, socket := filepath.Join(dir, "config.ini"), filepath.Join(dir, "status.sock")
+	render(t, db, path, "v-0")
+	var n atomic.Int64
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	renderer := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost || r.URL.Path != "/-/refresh" {
+			t.Errorf("%s %s", r.Method, r.URL)
+		}
+		w.WriteHeader(http.StatusAccepted)
+		render(t, db, path, fmt.Sprintf("v-%d", n.Add(1)))
+	})}
+	go func() { _ = renderer.Serve(listener) }()
+	t.Cleanup(func() { _ = renderer.Close() })
+	log := new(capture.Buffer)
+	url := start(t, log, "-config="+path, "-refresh=unix://"+socket)
+	waitFor(t, "ready", func() bool { code, _ := get(t, url+"/-/ready"); return code == 200 })
+
+	load := startLoad(url)
+	for range 3 {
+		was := generation(t, url)
+		exec(t, db, fmt.Sprintf("DROP USER '%s'@'%%'", was.User))
+		began := time.Now()
+		waitFor(t, "another account", func() bool { g := generation(t, url); return g.Generation > was.Generation && g.Digest != "" })
+		t.Logf("well again after %v", time.Since(began).Round(time.Millisecond))
+	}
+	load.stop(t)
+	if text := log.String(); !strings.Contains(text, "the renderer was told") || !strings.Contains(text, "database error") {
+		t.Errorf("the log:\n%s", text)
+	}
 }
 
 func TestCheck(t *testing.T) {
@@ -263,8 +319,31 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestCheckIsBounded: a server that takes the connection and says nothing does
+// not hold up a rollout.
+func TestCheckIsBounded(t *testing.T) {
+	t.Parallel() // it waits
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	_, port, _ := net.SplitHostPort(silent.Addr().String())
+	path := filepath.Join(t.TempDir(), "config.ini")
+	content := "[DATABASE]\nMYSQL_HOST = 127.0.0.1\nMYSQL_PORT = " + port + "\nMYSQL_USER = u\nMYSQL_PASSWORD = canary-x\nMYSQL_DB = d\n"
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	began := time.Now()
+	code := run(t.Context(), []string{"-check", "-config=" + path}, &out, &out)
+	if took := time.Since(began); code != 1 || took > checkTimeout+5*time.Second || strings.Contains(out.String(), "canary") || strings.Count(out.String(), "\n") != 1 {
+		t.Errorf("%d after %v: %s", code, took, out.String())
+	}
+}
+
 func TestFlags(t *testing.T) {
-	for args, want := range map[string]int{"-h": 0, "-nope": 2, "extra": 2, "-log-format=xml": 2, "-listen=nonsense": 1} {
+	for args, want := range map[string]int{"-h": 0, "-nope": 2, "extra": 2, "-log-format=xml": 2, "-listen=nonsense": 1, "-refresh=nonsense": 1} {
 		var out bytes.Buffer
 		if code := run(t.Context(), []string{args}, &out, &out); code != want || out.Len() == 0 {
 			t.Errorf("%s: exit code %d, %s", args, code, out.String())

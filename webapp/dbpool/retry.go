@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -99,7 +98,7 @@ func (p *Pool) twice(ctx context.Context, r Retry, f func(*attempt) error) error
 		wait = defaultWait
 	}
 	if !p.newer(ctx, first.generation, wait) {
-		return fmt.Errorf("dbpool: no newer credentials came in time: %w", err)
+		return err
 	}
 	return f(&attempt{above: first.generation})
 }

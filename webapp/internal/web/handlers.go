@@ -11,7 +11,7 @@ import (
 )
 
 func (a *App) index(w http.ResponseWriter, r *http.Request) {
-	notes, err := listNotes(r.Context(), a.opts.Pool.DB())
+	notes, err := a.listNotes(r.Context())
 	if err != nil {
 		a.databaseError(w, r, err)
 		return
@@ -25,7 +25,7 @@ func (a *App) read(w http.ResponseWriter, r *http.Request) {
 		toIndex(w, r)
 		return
 	}
-	n, found, err := readNote(r.Context(), a.opts.Pool.DB(), id)
+	n, found, err := a.readNote(r.Context(), id)
 	switch {
 	case err != nil:
 		a.databaseError(w, r, err)
@@ -51,7 +51,7 @@ func (a *App) add(w http.ResponseWriter, r *http.Request) {
 	}
 	content := strings.TrimSpace(r.PostForm.Get("note"))
 	if content != "" {
-		if err := addNote(r.Context(), a.opts.Pool.DB(), content); err != nil {
+		if err := a.addNote(r.Context(), content); err != nil {
 			a.databaseError(w, r, err)
 			return
 		}

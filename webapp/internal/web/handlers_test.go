@@ -146,6 +146,50 @@ func revoked(t *testing.T, s *site, db *mariadb.Server) {
 	if !strings.Contains(s.log.String(), "1142") {
 		t.Errorf("the log does not name the error: %s", s.log)
 	}
+	if s.told.Load() == 0 {
+		t.Error("the renderer is not told")
+	}
+}
+
+// TestRevokedAndReplaced: an account that is taken away without notice costs
+// the request that meets it some time, and no request fails; what is written
+// is written once.
+func TestRevokedAndReplaced(t *testing.T) {
+	db, content := startDB(t)
+	for name, ask := range map[string]func(*site) int{
+		"read": func(s *site) int { return s.get("/").Code },
+		"add":  func(s *site) int { return s.post("canary-free " + s.path).Code },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, false)
+			s.offer(content)
+			waitFor(t, "ready", func() bool { return s.get("/-/ready").Code == 200 })
+			if code := s.get("/read/1").Code; code != 200 && code != 303 { // a session of the old account
+				t.Fatal(code)
+			}
+			for _, q := range []string{
+				"CREATE USER 'v-next'@'%' IDENTIFIED BY 'canary-next'", "GRANT SELECT, INSERT ON notes_webapp.note TO 'v-next'@'%'",
+				"DROP USER 'v-web'@'%'",
+			} {
+				if _, err := db.Admin().Exec(q); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.refused = func() { s.offer(configFor(db, "v-next", "canary-next")) }
+			if code := ask(s); code != 200 && code != 303 {
+				t.Errorf("%d, told %d times: %s", code, s.told.Load(), s.log)
+			}
+			var rows int
+			err := db.Admin().QueryRow("SELECT COUNT(*) FROM notes_webapp.note WHERE content = ?", "canary-free "+s.path).Scan(&rows)
+			if want := map[string]int{"add": 1}[name]; err != nil || rows != want {
+				t.Errorf("%d rows, %v", rows, err)
+			}
+			if _, err := db.Admin().Exec("RENAME USER 'v-next'@'%' TO 'v-web'@'%'"); err != nil {
+				t.Fatal(err)
+			}
+			content = configFor(db, "v-web", "canary-next")
+		})
+	}
 }
 
 // TestDigestOnlyWhenDrained: the acknowledgement waits for the last old

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -105,6 +106,7 @@ func (k *keeper) failed(ctx context.Context, err error) {
 		k.log.Warn("new credentials not in use", "user", k.wanted.User, "error", err)
 	}
 	k.update(func(s *state) { s.refused = reason })
+	k.tell(err)
 	if dbpool.ErrorNumber(err) == 0 {
 		// Nobody answered: that costs the server nothing, so ask often.
 		k.retry = time.After(pingEvery)
@@ -162,6 +164,15 @@ func (a *App) noteError(err error) {
 	}
 	if dbpool.IsCredentialError(err) {
 		a.opts.Reread()
+	}
+	a.tell(err)
+}
+
+// tell lets the renderer know that credentials were refused. The server's words
+// stay here: they name the account.
+func (a *App) tell(err error) {
+	if dbpool.IsCredentialError(err) {
+		a.opts.Refused(fmt.Sprintf("the database refused the newest credentials: error %d", dbpool.ErrorNumber(err)))
 	}
 }
 

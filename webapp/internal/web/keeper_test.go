@@ -40,7 +40,16 @@ func (p *fakePool) tried() []time.Time {
 
 func (p *fakePool) DB() *sql.DB                           { return p.db }
 func (p *fakePool) Drained(context.Context, uint64) error { return nil }
-func (p *fakePool) Driver() driver.Driver                 { return nil }
+func (p *fakePool) Do(ctx context.Context, _ dbpool.Retry, f func(context.Context, *sql.Conn) error) error {
+	c, err := p.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return f(ctx, c)
+}
+
+func (p *fakePool) Driver() driver.Driver { return nil }
 
 func (p *fakePool) Connect(context.Context) (driver.Conn, error) {
 	p.mu.Lock()

@@ -9,7 +9,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +30,8 @@ type site struct {
 	path    string
 	pool    *dbpool.Pool
 	reread  chan struct{}   // gets a value when the App wants the file read again
+	refused func()          // what the renderer does when it is told
+	told    atomic.Int64    // how often it was
 	shown   strings.Builder // every body that was served
 }
 
@@ -40,7 +44,10 @@ func newSite(t *testing.T, showSecrets bool) *site {
 	}
 	s := &site{t: t, log: new(capture.Buffer), path: filepath.Join(t.TempDir(), "config.ini"), pool: pool, reread: make(chan struct{}, 100)}
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s.App = New(Options{Pool: pool, ConfigPath: s.path, ShowSecrets: showSecrets, Log: log, Reread: func() { s.reread <- struct{}{} }})
+	s.App = New(Options{
+		Pool: pool, ConfigPath: s.path, ShowSecrets: showSecrets, Log: log, Reread: func() { s.reread <- struct{}{} },
+		Refused: s.tell, RefusedWait: 2 * time.Second,
+	})
 	s.handler = s.Handler()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
@@ -59,6 +66,16 @@ func newSite(t *testing.T, showSecrets bool) *site {
 		}
 	})
 	return s
+}
+
+// tell is the renderer's side.
+func (s *site) tell(reason string) {
+	if !regexp.MustCompile(`^the database refused the newest credentials: error \d+$`).MatchString(reason) {
+		s.t.Errorf("reason %q", reason)
+	}
+	if s.told.Add(1) == 1 && s.refused != nil {
+		s.refused()
+	}
 }
 
 func (s *site) do(r *http.Request) *httptest.ResponseRecorder {

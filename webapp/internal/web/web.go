@@ -22,6 +22,7 @@ import (
 // Pool is what the application needs of a dbpool.Pool.
 type Pool interface {
 	DB() *sql.DB
+	Do(context.Context, dbpool.Retry, func(context.Context, *sql.Conn) error) error
 	Use(context.Context, dbpool.Config) error
 	Drained(context.Context, uint64) error
 	Stats() dbpool.Stats
@@ -34,6 +35,13 @@ type Options struct {
 	ShowSecrets bool   // show /config unmasked
 	Log         *slog.Logger
 	Reread      func() // asks for a new look at the configuration file; must not block
+	// Refused tells the renderer that the database refuses the newest credentials;
+	// nil = nobody is told. It must not block, and is called as often as that
+	// happens.
+	Refused func(reason string)
+	// RefusedWait is how long a request whose credentials were refused waits for
+	// newer ones; 5 s when not set, and never longer than the request may take.
+	RefusedWait time.Duration
 }
 
 // App is the application. Make it with New, and call Run beside serving its
@@ -53,6 +61,9 @@ func New(o Options) *App {
 	}
 	if o.Reread == nil {
 		o.Reread = func() {}
+	}
+	if o.Refused == nil {
+		o.Refused = func(string) {}
 	}
 	a := &App{opts: o, log: o.Log, offers: make(chan offer, 1)}
 	a.state.Store(&state{})
