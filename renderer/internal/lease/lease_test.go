@@ -46,7 +46,7 @@ func TestRenewAt(t *testing.T) {
 	}{
 		{90 * time.Second, nil, 60 * time.Second},
 		{90 * time.Second, fixed(0), 60 * time.Second},
-		{100 * time.Hour, fixed(1), 100 * time.Hour * 37 / 60}, // 2/3 less 5 % of the life
+		{300 * time.Hour, fixed(1), 104 * time.Hour}, // 2/3 less 32 % of the life
 		{0, nil, 0},
 	} {
 		got := lease.Policy{Rand: c.rand}.RenewAt(granted(c.ttl)).Sub(start())
@@ -54,33 +54,69 @@ func TestRenewAt(t *testing.T) {
 			t.Errorf("%v: renewed after %v, want %v", c.ttl, got, c.want)
 		}
 	}
+	later := granted(300 * time.Hour)
+	later.Renewed = true
+	if got := (lease.Policy{Rand: fixed(1)}).RenewAt(later).Sub(start()).Round(time.Second); got != 179*time.Hour {
+		t.Errorf("renewed again after %v", got) // 2/3 less 7 %
+	}
+}
+
+func TestOverlap(t *testing.T) {
+	const s, m, h = time.Second, time.Minute, time.Hour
+	for _, c := range []struct{ set, full, want time.Duration }{
+		{0, 0, 0},
+		{0, 9 * s, 3 * s}, // a third of the shortest lives
+		{0, 60 * s, 20 * s},
+		{0, 90 * s, 30 * s},
+		{0, 2 * m, 30 * s},
+		{0, 5 * m, 30 * s},
+		{0, h, 6 * m}, // a tenth
+		{0, 24 * h, 144 * m},
+		{10 * m, h, 10 * m},
+		{h, h, 20 * m}, // never more than a third
+		{s, h, s},
+		{-s, h, 6 * m},
+	} {
+		if got := (lease.Policy{ReplaceBefore: c.set}).Overlap(c.full); got != c.want {
+			t.Errorf("replace_before %v, life %v: %v, want %v", c.set, c.full, got, c.want)
+		}
+	}
 }
 
 func TestReplaceAt(t *testing.T) {
 	const m = time.Minute
+	const sec = time.Second
 	for _, c := range []struct {
 		name      string
 		ttl, full time.Duration
 		renewable bool
-		threshold float64
+		policy    lease.Policy
 		want      time.Duration
 	}{
-		{"renewable, whole", 3 * m, 3 * m, true, 0, 2 * m},
-		{"renewable, cut to half", 30 * m, 60 * m, true, 0, 10 * m},
-		{"renewable, cut below the overlap", 10 * m, 60 * m, true, 0, 0},
-		{"renewable, full not known", 3 * m, 0, true, 0, 2 * m},
-		{"renewable: the threshold is not its", 3 * m, 3 * m, true, 0.5, 2 * m},
-		{"long", 100 * m, 100 * m, false, 0, 90 * m},
-		{"long, by threshold", 100 * m, 100 * m, false, 0.5, 50 * m},
-		{"a threshold of nonsense", 100 * m, 100 * m, false, 7, 90 * m},
-		{"one minute keeps a third", m, m, false, 0, 40 * time.Second},
-		{"two minutes keep 30 s", 2 * m, 2 * m, false, 0, 90 * time.Second},
-		{"nothing", 0, 0, false, 0, 0},
+		{"renewable, whole", 3 * m, 3 * m, true, lease.Policy{}, 150 * sec},
+		{"renewable, cut to half", 30 * m, 60 * m, true, lease.Policy{}, 24 * m},
+		{"renewable, cut below the overlap", 5 * m, 60 * m, true, lease.Policy{}, 0},
+		{"renewable, full not known", 3 * m, 0, true, lease.Policy{}, 150 * sec},
+		{"renewable: the threshold is not its", 3 * m, 3 * m, true, lease.Policy{Threshold: 0.5}, 150 * sec},
+		{"renewable, overlap as set", 60 * m, 60 * m, true, lease.Policy{ReplaceBefore: 7 * m}, 53 * m},
+		{"long", 100 * m, 100 * m, false, lease.Policy{}, 90 * m},
+		{"long, by threshold", 100 * m, 100 * m, false, lease.Policy{Threshold: 0.5}, 50 * m},
+		{"threshold within the overlap", 100 * m, 100 * m, false, lease.Policy{Threshold: 0.99}, 90 * m},
+		{"threshold beside a longer overlap", 100 * m, 100 * m, false, lease.Policy{ReplaceBefore: 20 * m}, 80 * m},
+		{"threshold beside a shorter overlap", 100 * m, 100 * m, false, lease.Policy{ReplaceBefore: m}, 90 * m},
+		{"a threshold of nonsense", 100 * m, 100 * m, false, lease.Policy{Threshold: 7}, 90 * m},
+		{"one minute keeps a third", m, m, false, lease.Policy{}, 40 * sec},
+		{"nine seconds keep a third", 9 * sec, 9 * sec, false, lease.Policy{}, 6 * sec},
+		{"two minutes keep 30 s", 2 * m, 2 * m, false, lease.Policy{}, 90 * sec},
+		{"jitter of what is renewed", 60 * m, 60 * m, true, lease.Policy{Rand: fixed(1)}, 14 * m},
+		{"jitter of the little that is left", 10 * m, 60 * m, true, lease.Policy{Rand: fixed(1)}, 0},
+		{"jitter of what is not renewed", 60 * m, 60 * m, false, lease.Policy{Rand: fixed(1)}, 39 * m},
+		{"nothing", 0, 0, false, lease.Policy{}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := granted(c.ttl)
 			l.Renewable = c.renewable
-			got := lease.Policy{Threshold: c.threshold}.ReplaceAt(l, c.full).Sub(start())
+			got := c.policy.ReplaceAt(l, c.full).Sub(start())
 			if d := got - c.want; d < -time.Millisecond || d > time.Millisecond {
 				t.Errorf("after %v, want %v", got, c.want)
 			}
@@ -113,19 +149,24 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// A plan never lies after the end, jitter only moves it forward, and a renewal
-// leaves time for another one.
+// A plan never lies after the end, jitter only moves it forward, a renewal leaves
+// time for another one, and the overlap is what was asked for: never more than a
+// third of a life but for jitter, and never less.
 func TestPlanProperties(t *testing.T) {
+	const decade = int64(10 * 365 * 24 * time.Hour)
 	rapid.Check(t, func(t *rapid.T) {
-		ttl := time.Duration(rapid.Int64Range(0, int64(10*365*24*time.Hour)).Draw(t, "ttl"))
-		full := time.Duration(rapid.Int64Range(0, int64(10*365*24*time.Hour)).Draw(t, "full"))
-		p := lease.Policy{
-			Threshold: rapid.Float64Range(-1, 2).Draw(t, "threshold"),
-			Rand:      fixed(rapid.Float64Range(0, 0.999999).Draw(t, "rand")),
+		draw := func(name string, most int64) time.Duration {
+			return time.Duration(rapid.Int64Range(0, most).Draw(t, name))
 		}
-		late := lease.Policy{Threshold: p.Threshold}
+		ttl, full := draw("ttl", decade), draw("full", decade)
+		late := lease.Policy{Threshold: rapid.Float64Range(-1, 2).Draw(t, "threshold")}
+		if rapid.Bool().Draw(t, "set") {
+			late.ReplaceBefore = draw("replace before", 2*int64(full)+1)
+		}
+		p := late
+		p.Rand = fixed(rapid.Float64Range(0, 0.999999).Draw(t, "rand"))
 		l := granted(ttl)
-		l.Renewable = rapid.Bool().Draw(t, "renewable")
+		l.Renewable, l.Renewed = rapid.Bool().Draw(t, "renewable"), rapid.Bool().Draw(t, "renewed")
 
 		renew, replace := p.RenewAt(l), p.ReplaceAt(l, full)
 		for what, at := range map[string]time.Time{"renew": renew, "replace": replace} {
@@ -133,22 +174,43 @@ func TestPlanProperties(t *testing.T) {
 				t.Fatalf("%s at %v of %v", what, at.Sub(l.IssuedAt), ttl)
 			}
 		}
-		if renew.After(late.RenewAt(l)) || replace.After(late.ReplaceAt(l, full)) {
+		latest := late.ReplaceAt(l, full)
+		if renew.After(late.RenewAt(l)) || replace.After(latest) {
 			t.Fatal("jitter made a plan later")
 		}
 		const rounding = time.Microsecond * 100 // of float64 over years
 		if left := l.ExpiresAt().Sub(renew); left < ttl/3-rounding {
 			t.Fatalf("%v left of %v after the renewal", left, ttl)
 		}
-		overlap := l.ExpiresAt().Sub(replace)
-		want := min(30*time.Second, ttl/3)
-		if l.Renewable {
-			want = min(max(full, ttl)/3, ttl)
+		if d := latest.Sub(replace); d > max(full, ttl)*2/3+rounding {
+			t.Fatalf("jitter of %v of %v", d, max(full, ttl))
 		}
-		if overlap < want-rounding {
-			t.Fatalf("an overlap of %v of %v, want %v", overlap, ttl, want)
-		}
+		checkOverlap(t, late, l, full, l.ExpiresAt().Sub(latest))
 	})
+}
+
+// checkOverlap judges the overlap that a policy without jitter leaves.
+func checkOverlap(t *rapid.T, p lease.Policy, l lease.Lease, full, overlap time.Duration) {
+	const rounding = time.Microsecond * 100
+	whole := max(full, l.TTL)
+	want := min(max(30*time.Second, whole/10), whole/3)
+	if p.ReplaceBefore > 0 {
+		want = min(p.ReplaceBefore, whole/3)
+	}
+	want = min(want, l.TTL) // never more than there is
+	if overlap < want-rounding {
+		t.Fatalf("an overlap of %v of %v, want %v", overlap, l.TTL, want)
+	}
+	if l.Renewable && overlap > want+rounding {
+		t.Fatalf("an overlap of %v of %v, more than %v", overlap, l.TTL, want)
+	}
+	f := p.Threshold
+	if f <= 0 || f >= 1 {
+		f = 0.9
+	}
+	if !l.Renewable && overlap > max(want, time.Duration(float64(l.TTL)*(1-f)))+rounding {
+		t.Fatalf("an overlap of %v of %v: more than %v, and than the threshold's", overlap, l.TTL, want)
+	}
 }
 
 // A backoff stays within its bounds, doubles, and starts over.
@@ -194,6 +256,17 @@ func TestBackoffWithoutMaximum(t *testing.T) {
 	for range 2 {
 		if zero.Next() != 0 {
 			t.Error("the zero value waits")
+		}
+	}
+}
+
+func TestSpread(t *testing.T) {
+	for _, c := range []struct {
+		rand func() float64
+		want time.Duration
+	}{{nil, time.Minute}, {fixed(0), time.Minute}, {fixed(0.5), 30 * time.Second}} {
+		if got := lease.Spread(time.Minute, c.rand); got != c.want {
+			t.Errorf("%v, want %v", got, c.want)
 		}
 	}
 }
