@@ -3,6 +3,7 @@ package reload
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -60,8 +61,8 @@ func poll(ctx context.Context, who fmt.Stringer, what string, interval time.Dura
 
 // wrongDigest says that an answer holds no digest or another one.
 func wrongDigest(mask func(string) string, text string) error {
-	if line := oneLine(masked(mask, text, false, false), false); line != "" {
-		return fmt.Errorf("another digest, or none: %s", line)
+	if text = excerpt(masked(mask, text, false, false)); text != "" {
+		return fmt.Errorf("another digest, or none: %s", text)
 	}
-	return fmt.Errorf("another digest, or none")
+	return errors.New("another digest, or none")
 }

@@ -27,7 +27,7 @@ func (a *AckCommand) Wait(ctx context.Context, g Generation) error {
 	return poll(ctx, a, what, a.Interval, func(ctx context.Context) error {
 		p := &program{argv: shell(a.Argv), env: g.environ(a.Env), timeout: cmp.Or(a.Look, ackLook)}
 		output, err := look(ctx, p, a.Mask)
-		if line := oneLine(output, true); err != nil && line != "" {
+		if line := lastLine(output); err != nil && line != "" {
 			return fmt.Errorf("%w: %s", err, line)
 		}
 		return err

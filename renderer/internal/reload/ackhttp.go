@@ -41,7 +41,7 @@ func (a *AckHTTP) Wait(ctx context.Context, g Generation) error {
 		case !got.ok():
 			return errors.New(got.reason(a.Mask))
 		case !got.whole:
-			return errors.New("the answer was cut off, or is longer than 64 KiB")
+			return errors.New("the answer was cut off, did not end in time, or is longer than 64 KiB")
 		case !Confirms(got.body, want):
 			return wrongDigest(a.Mask, got.body)
 		}

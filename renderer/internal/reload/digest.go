@@ -18,7 +18,8 @@ func Confirms(text, digest string) bool {
 	if sum == "" {
 		return false
 	}
-	if strings.HasPrefix(strings.TrimSpace(text), "{") {
+	text = strings.TrimLeft(text, "\ufeff \t\r\n")
+	if strings.HasPrefix(text, "{") {
 		var object map[string]json.RawMessage
 		if json.NewDecoder(strings.NewReader(text)).Decode(&object) != nil {
 			return false

@@ -17,7 +17,7 @@ type HTTP struct {
 	Method  string        // "" = POST
 	URL     string        // http, https, or unix:///run/app.sock:/path
 	Timeout time.Duration // until the end of the answer; 0 = 30 s
-	// Mask hides secrets in the first line of an answer that is an error; nil =
+	// Mask hides secrets in the beginning of an answer that is an error; nil =
 	// nothing of it is shown.
 	Mask func(string) string
 }
@@ -38,7 +38,7 @@ func (h *HTTP) Run(ctx context.Context) error {
 	}
 	a, err := to.request(ctx, h.method(), cmp.Or(h.Timeout, httpTime))
 	switch {
-	case err != nil && !a.ok(): // the answer's end does not matter
+	case err != nil:
 		return named(h, err)
 	case !a.ok():
 		return fmt.Errorf("%s: it %s", h, a.reason(h.Mask))

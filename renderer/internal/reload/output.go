@@ -12,7 +12,7 @@ const (
 	// It is more than is shown, so that the mask sees secrets whole.
 	maxKept  = 64 << 10
 	maxShown = 8 << 10 // bytes of output that an error carries
-	maxLine  = 200     // bytes of a line inside an error
+	maxLine  = 240     // bytes of it inside a line
 )
 
 // tail keeps the last maxKept bytes that are written to it. It takes whatever
@@ -91,24 +91,17 @@ func lastLines(text string) string {
 	return strings.ToValidUTF8(text, "")
 }
 
-// oneLine is a line of a masked text to put into an error, quoted: the last, or
-// else the first that is not blank. "" = there is none.
-func oneLine(text string, last bool) string {
-	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })
-	found := ""
-	for _, l := range lines {
-		if l = strings.TrimSpace(l); l == "" {
-			continue
-		}
-		if found = l; !last {
-			break
-		}
+// excerpt is the beginning of a masked text in one line, for inside an error.
+func excerpt(text string) string {
+	words := strings.Join(strings.Fields(text), " ")
+	if len(words) > maxLine {
+		return strings.ToValidUTF8(words[:maxLine], "") + "..."
 	}
-	if len(found) > maxLine {
-		found = strings.ToValidUTF8(found[:maxLine], "") + "..."
-	}
-	if found == "" {
-		return ""
-	}
-	return fmt.Sprintf("%q", found)
+	return words
+}
+
+// lastLine is the last line of a masked text, for inside an error.
+func lastLine(text string) string {
+	text = strings.TrimSpace(text)
+	return excerpt(text[strings.LastIndexByte(text, '\n')+1:])
 }

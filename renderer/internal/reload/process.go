@@ -52,11 +52,15 @@ func (p *Process) Run(context.Context) error {
 			refused = append(refused, fmt.Errorf("process %d: %w", pid, err))
 		}
 	}
+	return p.result(told, errors.Join(refused...))
+}
+
+func (p *Process) result(told int, refused error) error {
 	switch {
-	case len(refused) > 0 && told == 0:
-		return fmt.Errorf("%s: %w", p, errors.Join(refused...))
-	case len(refused) > 0:
-		p.Log.Warn("some processes may not be signalled", "name", p.Name, "told", told, "error", errors.Join(refused...))
+	case refused != nil && told == 0:
+		return fmt.Errorf("%s: %w", p, refused)
+	case refused != nil:
+		p.Log.Warn("some processes may not be signalled", "name", p.Name, "told", told, "error", refused)
 	case told == 0:
 		p.Log.Info("nobody to signal: no such process runs", "name", p.Name)
 	}
@@ -79,8 +83,8 @@ func (p *Process) signal(pid int) error {
 
 // pidsOf lists the processes of a program, without this one.
 func pidsOf(name string) (pids []int, err error) {
-	if name == "" {
-		return nil, errNoProgram
+	if name == "" || strings.Contains(name, "/") {
+		return nil, errors.New("give the program's name without its directory")
 	}
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -95,8 +99,10 @@ func pidsOf(name string) (pids []int, err error) {
 	return pids, nil
 }
 
-// runs says whether a process runs the program. What has ended, or belongs to
-// the kernel, has no arguments.
+// runs says whether a process runs the program: by its first argument, or by
+// what the kernel calls it, which is cut for long names but stays when a server
+// writes its state over its arguments. What has ended, or belongs to the kernel,
+// has no arguments.
 func runs(pid int, name string) bool {
 	dir := "/proc/" + strconv.Itoa(pid)
 	args, err := os.ReadFile(dir + "/cmdline")

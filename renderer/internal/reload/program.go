@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
@@ -48,6 +49,19 @@ func (p *program) run(ctx context.Context) error {
 	if errors.As(err, &exit) {
 		return &exitError{exit.ProcessState}
 	}
+	return notStarted(err)
+}
+
+// notStarted takes the name of the program from an error: the caller has it.
+func notStarted(err error) error {
+	var path *fs.PathError
+	var lookup *exec.Error
+	switch {
+	case errors.As(err, &path) && path.Op == "fork/exec":
+		return path.Err
+	case errors.As(err, &lookup):
+		return lookup.Err
+	}
 	return err
 }
 
@@ -75,13 +89,13 @@ func (p *program) wait(ctx context.Context) error {
 // others. The leader is not reaped yet then, so that the number of the group
 // can't be anybody else's.
 func killRest(pid int) {
-	for {
-		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
+	err := error(unix.EINTR)
+	for errors.Is(err, unix.EINTR) {
+		err = unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
 	}
-	_ = syscall.Kill(-pid, syscall.SIGKILL) // nobody there: as it should be
+	if err == nil {
+		_ = syscall.Kill(-pid, syscall.SIGKILL) // nobody there: as it should be
+	}
 }
 
 // start runs the program and does not wait: its exit status interests nobody,
@@ -92,7 +106,7 @@ func (p *program) start() error {
 		return err
 	}
 	if err := cmd.Start(); err != nil {
-		return err
+		return notStarted(err)
 	}
 	go func() { _ = cmd.Wait() }()
 	return nil
@@ -131,19 +145,18 @@ func isScript(argv []string) bool {
 	return len(argv) == 1 && strings.ContainsAny(strings.TrimSpace(argv[0]), " \t\n")
 }
 
-// programName is what people know a command by: its first word that is not an
-// assignment, which may say more than a log should hold.
+// programName is what people know a command by: its first word, unless that is
+// an assignment, which may say more than a log should hold.
 func programName(argv []string) string {
-	if len(argv) == 0 {
+	switch {
+	case len(argv) == 0:
 		return "(none)"
-	}
-	if !isScript(argv) {
+	case !isScript(argv):
 		return strings.TrimSpace(argv[0])
 	}
-	for word := range strings.FieldsSeq(argv[0]) {
-		if !strings.Contains(word, "=") {
-			return strings.TrimRight(word, ";")
-		}
+	word := strings.Fields(argv[0])[0]
+	if strings.Contains(word, "=") {
+		return "sh"
 	}
-	return "sh"
+	return strings.TrimRight(word, ";")
 }

@@ -1,6 +1,8 @@
 package reload
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -15,12 +17,12 @@ import (
 type answer struct {
 	status int
 	body   string // at most maxKept bytes
-	whole  bool   // all of the body
+	whole  bool   // that is all of the body
 }
 
 func (a answer) ok() bool { return a.status/100 == 2 }
 
-// reason is why an answer is not a good one: the status, and the first line of
+// reason is why an answer is not a good one: the status, and the beginning of
 // the body as far as mask lets it be shown. The server's own words for the
 // status are not: they are not known to be harmless.
 func (a answer) reason(mask func(string) string) string {
@@ -28,13 +30,17 @@ func (a answer) reason(mask func(string) string) string {
 	if a.status/100 == 3 {
 		out += " (redirects are not followed)"
 	}
-	if line := oneLine(masked(mask, a.body, false, !a.whole), false); line != "" {
-		out += ": " + line
+	if text := excerpt(masked(mask, a.body, false, !a.whole)); text != "" {
+		out += ": " + text
 	}
 	return out
 }
 
-// request asks once. Nothing of the connection is left when it returns.
+// request asks once, on a connection of its own. An answer whose body does not
+// end within the limit is an answer, but not a whole one.
+//
+// It does without http.Transport, which logs what a server sends before it is
+// asked, leaves goroutines for a while, and can't bound an answer as a whole.
 func (a address) request(ctx context.Context, method string, limit time.Duration) (answer, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTimeout)
 	defer cancel()
@@ -42,49 +48,68 @@ func (a address) request(ctx context.Context, method string, limit time.Duration
 	if err != nil {
 		return answer{}, errors.New("the method or the URL can't be used in a request") // the error would show them
 	}
+	r.Close = true
 	r.Header.Set("User-Agent", "vault-renderer")
-	transport := a.transport()
-	defer transport.CloseIdleConnections()
-	client := &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	if user := a.url.User; user != nil {
+		password, _ := user.Password()
+		r.SetBasicAuth(user.Username(), password)
 	}
-	resp, err := client.Do(r)
+	conn, err := a.dial(ctx)
 	if err != nil {
 		return answer{}, failure(ctx, err, limit)
 	}
-	defer func() { _ = resp.Body.Close() }()
-	out := answer{status: resp.StatusCode}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxKept+1))
-	if err != nil && context.Cause(ctx) != nil {
-		return out, failure(ctx, err, limit)
+	defer func() { _ = conn.Close() }()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	out, err := converse(conn, r)
+	if err != nil {
+		return answer{}, failure(ctx, err, limit)
 	}
-	out.whole = err == nil && len(body) <= maxKept
-	out.body = string(body[:min(len(body), maxKept)])
 	return out, nil
 }
 
-// transport is for one request: no proxy, no connection kept, no compression.
-func (a address) transport() *http.Transport {
-	t := &http.Transport{
-		DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: maxKept,
-	}
+// dial connects: to the socket, or to the host itself, never to a proxy.
+func (a address) dial(ctx context.Context) (net.Conn, error) {
+	var plain net.Dialer
 	if a.socket != "" {
-		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", a.socket)
-		}
+		return plain.DialContext(ctx, "unix", a.socket)
 	}
-	return t
+	host, port := a.url.Hostname(), a.url.Port()
+	if a.url.Scheme == "https" {
+		return (&tls.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(host, cmp.Or(port, "443")))
+	}
+	return plain.DialContext(ctx, "tcp", net.JoinHostPort(host, cmp.Or(port, "80")))
 }
 
-// failure says why there is no answer. net/http's errors hold the URL, and what
-// the server sent when it is no HTTP: only those of the network and of TLS are
-// shown.
+// converse sends the request and reads the answer. What is informational comes
+// before it. The body is not closed: that would read to its end, and it holds
+// nothing but the connection.
+func converse(conn net.Conn, r *http.Request) (answer, error) {
+	sent := r.Write(conn) // a server may refuse and close before it has read all
+	in := bufio.NewReader(http.MaxBytesReader(nil, conn, 3*maxKept))
+	resp, err := http.ReadResponse(in, r)
+	for err == nil && resp.StatusCode/100 == 1 && resp.StatusCode != http.StatusSwitchingProtocols {
+		resp, err = http.ReadResponse(in, r)
+	}
+	if err != nil {
+		return answer{}, cmp.Or(sent, err)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxKept+1))
+	return answer{
+		status: resp.StatusCode,
+		body:   string(body[:min(len(body), maxKept)]),
+		whole:  err == nil && len(body) <= maxKept,
+	}, nil
+}
+
+// failure says why there is no answer. net/http's errors hold what the server
+// sent when that is no HTTP: only those of the network and of TLS are shown.
 func failure(ctx context.Context, err error, limit time.Duration) error {
 	var network *net.OpError
 	var cert *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
+	if at, limited := ctx.Deadline(); limited && !time.Now().Before(at) {
+		<-ctx.Done() // a dialer looks at the clock itself and may be a little earlier
+	}
 	switch {
 	case context.Cause(ctx) == errTimeout:
 		return fmt.Errorf("no answer within %s", limit)
@@ -94,10 +119,10 @@ func failure(ctx context.Context, err error, limit time.Duration) error {
 		return network
 	case errors.As(err, &cert):
 		return cert
-	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
+	case errors.As(err, &record):
 		return errors.New("the server does not speak TLS: http:// instead of https://?")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New("the connection was closed without an answer")
 	}
-	return errors.New("the answer is not HTTP")
+	return errors.New("the answer can't be understood as HTTP")
 }
