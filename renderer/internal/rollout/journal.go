@@ -104,6 +104,7 @@ func (f JournalFile) wayBack() destination.Previous {
 
 // placed is j once all of its files are renamed.
 func (j Journal) placed() Journal {
+	j = j.clone()
 	j.Stage, j.Over = Placed, nil
 	for i := range j.Generation.Files {
 		j.Generation.Files[i].Staged = j.Generation.Files[i].Path
