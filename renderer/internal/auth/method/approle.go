@@ -20,7 +20,8 @@ type AppRole struct {
 	Log                          *slog.Logger
 
 	// SecretIDRenew has the method mint its next SecretID, wrapped, and put the
-	// wrapping token into SecretIDFilePath: see renewal.
+	// wrapping token into SecretIDFilePath: see renewal. The file is then never
+	// removed: its content is replaced.
 	SecretIDRenew bool
 	// SecretIDRenewPath is where: "auth/approle/role/NAME/secret-id". Policy:
 	// update.
@@ -56,6 +57,9 @@ func (m *AppRole) Login(ctx context.Context) (*vault.Auth, error) {
 		return nil, err
 	}
 	body := map[string]any{"role_id": roleID}
+	if m.renews() {
+		return m.renewal().login(ctx, roleID)
+	}
 	if m.SecretIDFilePath == "" {
 		return m.Client.Login(ctx, m.MountPath+"/login", body)
 	}
