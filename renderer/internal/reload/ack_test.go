@@ -108,19 +108,21 @@ func TestAckHTTP(t *testing.T) {
 // What the application answered last is told, masked, and a look that hangs
 // does not end the others.
 func TestAckHTTPErrors(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
 	var n atomic.Int32
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if n.Add(1) == 1 {
+		switch n.Add(1) {
+		case 1:
 			<-r.Context().Done()
 			return
+		case 4:
+			cancel(errNewer)
 		}
 		_, _ = io.WriteString(w, `{"digest": "sha256:00", "pw": "`+canary+`"}`)
 	})
-	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errNewer)
-	defer cancel()
-	a := &AckHTTP{URL: url + "/x?pw=" + canary, Look: 100 * time.Millisecond, Interval: 10 * time.Millisecond, Mask: hide}
+	a := &AckHTTP{URL: url + "/x?pw=" + canary, Look: time.Second, Interval: 10 * time.Millisecond, Mask: hide}
 	err := a.Wait(ctx, generation())
-	if !errors.Is(err, errNewer) || n.Load() < 3 {
+	if !errors.Is(err, errNewer) || n.Load() != 4 {
 		t.Errorf("%d looks, %v", n.Load(), err)
 	}
 	for _, want := range []string{"ack from " + url + "/x?pw=...: no confirmation of sha256:000", `another digest, or none: {"digest": "sha256:00", "pw": "***"}`} {
@@ -204,7 +206,7 @@ func TestAckCommand(t *testing.T) {
 	if err := a.Wait(t.Context(), generation()); err != nil || content(t, count) != "\n\n\n" {
 		t.Errorf("%q, %v", content(t, count), err)
 	}
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 700*time.Millisecond, errNewer)
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 1500*time.Millisecond, errNewer)
 	defer cancel()
 	a = &AckCommand{Argv: []string{"sh", "-c", "echo 1; echo pw=" + canary + "; exit 9", canary}, Interval: time.Millisecond, Mask: hide}
 	err := a.Wait(ctx, generation())
@@ -217,12 +219,12 @@ func TestAckCommand(t *testing.T) {
 // A look that hangs is killed with its children, at its own limit or at the end.
 func TestAckCommandHangs(t *testing.T) {
 	pid := filepath.Join(t.TempDir(), "pid")
-	hang := []string{"sleep 100 & echo $! > " + pid + "; wait"}
+	hang := []string{"sleep 100 & echo $! >> " + pid + "; wait"}
 	for limit, want := range map[time.Duration]string{
-		100 * time.Millisecond: "at last: still running after 100ms: killed",
+		500 * time.Millisecond: "at last: still running after 500ms: killed",
 		0:                      "at last: nothing yet",
 	} {
-		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errNewer)
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 1100*time.Millisecond, errNewer)
 		start := time.Now()
 		err := (&AckCommand{Argv: hang, Look: limit, Mask: hide}).Wait(ctx, generation())
 		if !errors.Is(err, errNewer) || !strings.HasSuffix(err.Error(), want) {

@@ -47,14 +47,20 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// ended waits for the end of the process that a file names.
+// ended waits for the end of the processes that a file names.
 func ended(t *testing.T, pidFile string) {
 	t.Helper()
-	pid, err := strconv.Atoi(strings.TrimSpace(content(t, pidFile)))
-	if err != nil {
-		t.Fatal(err)
+	pids := strings.Fields(content(t, pidFile))
+	if len(pids) == 0 {
+		t.Fatal("no process was started")
 	}
-	eventually(t, "the end of a process", func() bool { return !alive(pid) })
+	for _, p := range pids {
+		pid, err := strconv.Atoi(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the end of a process", func() bool { return !alive(pid) })
+	}
 }
 
 func TestCheckArguments(t *testing.T) {
@@ -278,6 +284,7 @@ func TestCheckStops(t *testing.T) {
 				cancel(why)
 				return
 			}
+			<-time.After(time.Millisecond)
 		}
 	}()
 	start := time.Now()

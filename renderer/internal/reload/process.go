@@ -1,13 +1,13 @@
 package reload
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -100,19 +100,23 @@ func pidsOf(name string) (pids []int, err error) {
 }
 
 // runs says whether a process runs the program: by its first argument, or by
-// what the kernel calls it, which is cut for long names but stays when a server
-// writes its state over its arguments. What has ended, or belongs to the kernel,
-// has no arguments.
+// what the kernel calls it, which stays when a server writes its state over its
+// arguments. The kernel's name may be the beginning of another program's: one as
+// long as that has to be among the arguments, as that of a script is. What has
+// ended, or belongs to the kernel, has no arguments.
 func runs(pid int, name string) bool {
 	dir := "/proc/" + strconv.Itoa(pid)
-	args, err := os.ReadFile(dir + "/cmdline")
-	if err != nil || len(args) == 0 {
+	line, err := os.ReadFile(dir + "/cmdline")
+	if err != nil || len(line) == 0 {
 		return false
 	}
-	first, _, _ := bytes.Cut(args, []byte{0})
-	if filepath.Base(string(first)) == name {
+	args := strings.Split(string(line), "\x00")
+	if filepath.Base(args[0]) == name {
 		return true
 	}
 	comm, err := os.ReadFile(dir + "/comm")
-	return err == nil && len(name) <= commLength && strings.TrimSuffix(string(comm), "\n") == name
+	if err != nil || strings.TrimSuffix(string(comm), "\n") != name[:min(len(name), commLength)] {
+		return false
+	}
+	return len(name) < commLength || slices.ContainsFunc(args, func(a string) bool { return filepath.Base(a) == name })
 }
