@@ -35,6 +35,7 @@ Commands:
   render     render templates from made-up secrets, without Vault: for tests
   plan       show what rendering would change, and write nothing
   policy     print the Vault policy that the templates need, or check it
+  status     say how a running agent is, or wait until it is ready
   version    print the version
   help       print this
 
@@ -64,6 +65,8 @@ func command(args []string, stdout, stderr io.Writer) int {
 		return runPlan(args[1:], stdout, stderr)
 	case "policy":
 		return runPolicy(args[1:], stdout, stderr)
+	case "status":
+		return runStatus(args[1:], stdout, stderr)
 	case "version", "-version", "--version", "-v":
 		fmt.Fprintln(stdout, "vault-renderer "+version+goVersion())
 		return 0
@@ -82,7 +85,7 @@ func unknown(command string) error {
 	if filepath.Base(os.Args[0]) == "vault" {
 		return report.WithHint(err, "this is vault-renderer under the name of vault: of Vault's commands it has agent and version")
 	}
-	return report.WithHint(err, `the commands are agent, validate, render, plan, policy, version and help; try "vault-renderer agent -h"`)
+	return report.WithHint(err, `the commands are agent, validate, render, plan, policy, status, version and help; try "vault-renderer agent -h"`)
 }
 
 func goVersion() string {

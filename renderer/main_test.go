@@ -24,7 +24,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"vault-renderer": main, "vault": main})
+	testscript.Main(m, map[string]func(){"vault-renderer": main, "vault": main, "fake-status": fakeStatus})
 }
 
 var update = flag.Bool("update", false, "update the stories' expected outputs")
