@@ -99,13 +99,20 @@ type world struct {
 }
 
 func keeping(t *testing.T, s *server, login func(int) (*vault.Auth, error), o auth.Options, f func(w *world)) {
-	if o.Lookup == 0 {
-		o.Lookup = -1 // most tests count requests
-	} else if o.Lookup == automatic {
-		o.Lookup = 0
-	}
+	keepingMade(t, s, login, func() auth.Options { return o }, f)
+}
+
+// keepingMade is keeping with options that are made in fake time.
+func keepingMade(t *testing.T, s *server, login func(int) (*vault.Auth, error), options func() auth.Options, f func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		s.start = time.Now()
+		o := options()
+		switch o.Lookup {
+		case 0:
+			o.Lookup = -1 // most tests count requests
+		case automatic:
+			o.Lookup = 0
+		}
 		client, err := vault.New(vault.Options{Address: "http://vault", Transport: s})
 		if err != nil {
 			t.Fatal(err)
