@@ -231,3 +231,108 @@ func TestPublicKeys(t *testing.T) {
 }
 
 const zero = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+// A file that holds the token already, as it should, is not touched.
+func TestPlainAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	f := File{Path: path, Mode: 0o600, Owner: -1, Group: -1}
+	old := time.Unix(1_000_000_000, 0)
+	if err := os.WriteFile(path, []byte("canary-token"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(path, old, old); err != nil {
+		t.Fatal(err)
+	}
+	running(t, f, nil, func(w *Writer, next func() Written) {
+		w.Write(vault.NewToken("canary-token"), 1)
+		if e := next(); e.Err != nil || !e.Kept || e.Stamp == "" || !modified(t, path).Equal(old) {
+			t.Errorf("%+v, modified %v", e, modified(t, path))
+		}
+		if err := os.Chmod(path, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		w.Write(vault.NewToken("canary-token"), 2)
+		if e := next(); e.Err != nil || e.Kept {
+			t.Errorf("another mode: %+v", e)
+		}
+		if st, _ := os.Stat(path); st.Mode() != 0o600 {
+			t.Errorf("mode %v", st.Mode())
+		}
+		w.Write(vault.NewToken("canary-other"), 3)
+		if e := next(); e.Err != nil || e.Kept || read(t, path) != "canary-other" {
+			t.Errorf("another token: %+v", e)
+		}
+	})
+}
+
+func modified(t *testing.T, path string) time.Time {
+	t.Helper()
+	st, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st.ModTime()
+}
+
+// What the process before wrapped or encrypted stays as it is; everything that
+// differs from what it left is written again.
+func TestResume(t *testing.T) {
+	dir := t.TempDir()
+	reader, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := `{"curve25519_public_key":"` + base64.StdEncoding.EncodeToString(reader.PublicKey().Bytes()) + `"}`
+	if err := os.WriteFile(filepath.Join(dir, "public.json"), []byte(public), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "token")
+	token := vault.NewToken("canary-token")
+	wr := &wrapper{}
+	f := File{Path: path, Mode: 0o600, Owner: -1, Group: -1, WrapTTL: time.Minute, DH: DH{Path: filepath.Join(dir, "public.json")}}
+	resumed := func(f File, t2 vault.Token, stamp Stamp) (out Written) {
+		running(t, f, wr, func(w *Writer, next func() Written) {
+			w.Resume(t2, 1, stamp)
+			out = next()
+		})
+		return out
+	}
+	first := resumed(f, token, "")
+	if first.Err != nil || first.Kept || first.Stamp == "" || strings.Contains(string(first.Stamp), "canary") {
+		t.Fatalf("%+v", first)
+	}
+	content := read(t, path)
+	again := resumed(f, token, first.Stamp)
+	if again.Err != nil || !again.Kept || again.Stamp != first.Stamp || read(t, path) != content || len(wr.asked) != 1 {
+		t.Errorf("%+v, wrapped %d times", again, len(wr.asked))
+	}
+	other := f
+	other.WrapTTL = 2 * time.Minute
+	for name, change := range map[string]func() Written{
+		"another token":   func() Written { return resumed(f, vault.NewToken("canary-2"), first.Stamp) },
+		"another setting": func() Written { return resumed(other, token, first.Stamp) },
+		"no stamp":        func() Written { return resumed(f, token, "") },
+		"another content": func() Written {
+			_ = os.WriteFile(path, []byte(content+" "), 0o600)
+			return resumed(f, token, first.Stamp)
+		},
+		"no file": func() Written { _ = os.Remove(path); return resumed(f, token, first.Stamp) },
+		"a link": func() Written {
+			_ = os.WriteFile(path+"2", []byte(content), 0o600)
+			_ = os.Remove(path)
+			_ = os.Symlink(path+"2", path)
+			return resumed(f, token, first.Stamp)
+		},
+	} {
+		n := len(wr.asked)
+		if e := change(); e.Err != nil || e.Kept || e.Stamp == first.Stamp || len(wr.asked) != n+1 || read(t, path) == content {
+			t.Errorf("%s: %+v", name, e)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
