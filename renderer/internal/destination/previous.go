@@ -88,8 +88,7 @@ func (s *Staged) copy(old fs.FileInfo, name string) error {
 	return s.write(name, attributes{keepMode: true, uid: -1, gid: -1}.or(old), content)
 }
 
-// Lost says that there was a file and that it can't be put back: it has been
-// put back already, was dropped, or somebody else removed it.
+// Lost says that there was a file and that what was kept of it is gone.
 func (p Previous) Lost() bool {
 	if p.Kept == "" {
 		return false
@@ -99,7 +98,8 @@ func (p Previous) Lost() bool {
 }
 
 // Restore puts back in one step what stood at the destination; where nothing
-// did, it removes the file. It can be done once: see Lost.
+// did, it removes the file. What was kept stays until Drop, so that Restore can
+// be repeated.
 func (p Previous) Restore() error {
 	switch {
 	case p.Path == "":
@@ -110,13 +110,32 @@ func (p Previous) Restore() error {
 		}
 		return nil
 	}
-	if err := os.Rename(p.Kept, p.Path); err != nil {
+	if err := p.restore(); err != nil {
 		return fmt.Errorf("put back %s: %w", p.Path, cause(err))
 	}
-	return p.Drop() // a rename of a file onto another name of itself leaves both
+	return nil
 }
 
-// Drop lets go of what was kept. It is harmless after Restore, and twice.
+func (p Previous) restore() error {
+	dir, err := os.OpenRoot(filepath.Dir(p.Path))
+	if err != nil {
+		return err
+	}
+	base, kept := filepath.Base(p.Path), filepath.Base(p.Kept)
+	again := (&Staged{base: base}).hidden(tempSuffix)
+	s := &Staged{dir: dir, base: kept, temp: again}
+	defer s.Discard() // also after a rename of a file onto another name of itself: that leaves both
+	there, err := s.second(again)
+	if err == nil && !there {
+		return fs.ErrNotExist
+	}
+	if err != nil { // no room for another name: then the kept one itself
+		return dir.Rename(kept, base)
+	}
+	return dir.Rename(again, base)
+}
+
+// Drop lets go of what was kept. It is harmless twice.
 func (p Previous) Drop() error {
 	if p.Kept == "" {
 		return nil

@@ -64,14 +64,20 @@ func TestRestore(t *testing.T) {
 	if content(t, path) != "canary-old" || !os.SameFile(before, after) || after.Mode() != before.Mode() {
 		t.Errorf("restored %q, %v", content(t, path), after.Mode())
 	}
-	if left := hiddenFiles(t, filepath.Dir(path)); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+	put(t, File{Path: path}, "canary-newer")
+	if err := prev.Restore(); err != nil || content(t, path) != "canary-old" {
+		t.Errorf("a second time: %v, %q", err, content(t, path))
 	}
-	if !prev.Lost() {
-		t.Error("it can be restored twice")
+	for range 2 {
+		if err := prev.Drop(); err != nil || !prev.Lost() {
+			t.Errorf("dropped: %v", err)
+		}
 	}
 	if err := prev.Restore(); !errors.Is(err, fs.ErrNotExist) || content(t, path) != "canary-old" {
-		t.Errorf("a second time: %v, %q", err, content(t, path))
+		t.Errorf("after it was dropped: %v, %q", err, content(t, path))
+	}
+	if left := hiddenFiles(t, filepath.Dir(path)); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }
 
@@ -105,7 +111,7 @@ func TestRestoreBeforeRename(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Discard()
-	if err := prev.Restore(); err != nil {
+	if err := errors.Join(prev.Restore(), prev.Drop()); err != nil {
 		t.Fatal(err)
 	}
 	if left := hiddenFiles(t, filepath.Dir(path)); content(t, path) != "canary-old" || len(left) > 0 {

@@ -98,7 +98,7 @@ type run struct {
 }
 
 func (r *run) result(o Outcome, err error) Result {
-	res := Result{Outcome: o, Changed: make([]bool, len(r.Outputs)), Err: errors.Join(append([]error{err}, r.later...)...)}
+	res := Result{Outcome: o, Changed: make([]bool, len(r.Outputs)), Err: chain(append([]error{err}, r.later...)...)}
 	for i, out := range r.Outputs {
 		res.Changed[i] = r.changed[out.File.Path]
 	}
@@ -106,6 +106,19 @@ func (r *run) result(o Outcome, err error) Result {
 		res.Journal = r.j
 	}
 	return res
+}
+
+// chain joins errors in one line; nil = none.
+func chain(errs ...error) (all error) {
+	for _, err := range errs {
+		switch {
+		case all == nil:
+			all = err
+		case err != nil:
+			all = fmt.Errorf("%w; %w", all, err)
+		}
+	}
+	return all
 }
 
 // at marks the moment before an operation on files.

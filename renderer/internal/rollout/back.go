@@ -23,9 +23,7 @@ func (r *run) refuse(ctx context.Context, why error) (Outcome, error) {
 	}
 	r.j.Stage = GoingBack
 	r.note()
-	j, err := goBack(r.j, r.at)
-	r.j = j
-	if err != nil {
+	if err := goBack(r.j, r.at); err != nil {
 		return Refused, fmt.Errorf("%w; not all earlier files are back: %w", why, err)
 	}
 	return r.retell(ctx, why)
@@ -84,9 +82,22 @@ func (r *run) retell(ctx context.Context, why error) (Outcome, error) {
 			why = fmt.Errorf("%w; the application could not be told that the earlier files are back: %w", why, err)
 		}
 	}
-	r.j.Stage = Back
-	r.note()
+	r.settleBack()
 	return Refused, why
+}
+
+// settleBack ends it. As long as that can't be written down, going back stays
+// open: a Repair that knows less needs what was kept.
+func (r *run) settleBack() {
+	back := r.j.clone()
+	back.Stage = Back
+	if err := r.record(back); err != nil {
+		r.add(err)
+		return
+	}
+	links := r.j.links()
+	r.j = back
+	r.drop(links)
 }
 
 // earlier is the generation that is back, as far as it can be seen.
@@ -105,10 +116,9 @@ func (r *run) earlier() reload.Generation {
 	return g
 }
 
-// goBack puts back what a refusal puts back. What is back already stays, so it
-// can be done again after a crash or an error. Afterwards j has no way back any more.
-func goBack(j Journal, at func(string)) (Journal, error) {
-	j = j.clone()
+// goBack puts back what a refusal puts back. It can be repeated: what was kept
+// stays.
+func goBack(j Journal, at func(string)) error {
 	var errs []error
 	for _, f := range j.Files {
 		if f.Previous.Path == "" || f.Previous.Lost() {
@@ -117,11 +127,5 @@ func goBack(j Journal, at func(string)) (Journal, error) {
 		at("restore " + f.Path)
 		errs = append(errs, f.Previous.Restore())
 	}
-	if err := errors.Join(errs...); err != nil {
-		return j, err
-	}
-	for i := range j.Files {
-		j.Files[i].Previous = destination.Previous{}
-	}
-	return j, nil
+	return chain(errs...)
 }

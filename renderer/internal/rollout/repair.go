@@ -25,11 +25,11 @@ func repair(j Journal, at func(string)) (Journal, error) {
 	case Placing:
 		j, err = finishOrUndo(j, at)
 	case GoingBack:
-		j, err = endGoingBack(j, at)
+		err = goBack(j, at)
 	case Placed:
 		if j.wentBack() {
 			j.Stage = GoingBack
-			j, err = endGoingBack(j, at)
+			err = goBack(j, at)
 		}
 	default:
 		for _, p := range j.links() {
@@ -72,34 +72,26 @@ func undoAll(j Journal, at func(string)) (Journal, error) {
 	return repair(j, at)
 }
 
-// endGoingBack is goBack when it is written down that no rename is undone.
-func endGoingBack(j Journal, at func(string)) (Journal, error) {
-	j, err := goBack(j, at)
-	if err != nil {
-		return j, err
-	}
-	j, links := j.withoutBefore()
-	for _, p := range links {
-		_ = dropAt(p, at)
-	}
-	return j, nil
-}
-
-// wentBack says that files are back although the journal does not know: what
-// was kept of them is at the destination again.
+// wentBack says that files are back although the journal does not know: they are
+// what was kept of them.
 func (j Journal) wentBack() bool {
 	if j.OneWay {
 		return false
 	}
 	for _, f := range j.Files {
-		if f.Previous.Path == "" || f.Previous.Kept != "" && !f.Previous.Lost() {
-			continue
-		}
-		if !holds(f.Path, f.Digest) && (f.Previous.Kept != "" || destination.Stat(f.Path) == destination.Stamp{}) {
+		if f.Previous.Path != "" && !holds(f.Path, f.Digest) && f.isBack() {
 			return true
 		}
 	}
 	return false
+}
+
+func (f JournalFile) isBack() bool {
+	if f.Previous.Kept == "" {
+		return destination.Stat(f.Path) == destination.Stamp{}
+	}
+	old, err := destination.Digest(f.Previous.Kept)
+	return err == nil && holds(f.Path, old)
 }
 
 // holds says whether the file at path has the content that digest names.

@@ -220,7 +220,13 @@ func TestRecordFailsLater(t *testing.T) {
 		wantResult(t, w.attempt(2, generationTwo()).Run(t.Context()), Acked, "", `at "placed"`, `at "acked"`)
 		w.want(t, generationTwo(), Journal{})
 		w.app.refuses = 1
-		wantResult(t, w.attempt(3, generationThree()).Run(t.Context()), Refused, "", "refuses", `at "going back"`, `at "back"`)
+		r := w.attempt(3, generationThree()).Run(t.Context())
+		wantResult(t, r, Refused, GoingBack, "refuses", `at "going back"`, `at "back"`)
+		w.want(t, generationTwo(), r.Journal)
+		w.refuseRecord = nil
+		a := w.attempt(3, generationThree())
+		a.Resume = &r.Journal
+		wantResult(t, a.Run(t.Context()), Refused, "", "interrupted")
 		w.want(t, generationTwo(), Journal{})
 	})
 }

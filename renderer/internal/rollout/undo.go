@@ -27,8 +27,11 @@ func undo(j Journal, at func(string)) (Journal, error) {
 			errs = append(errs, p.Restore())
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := chain(errs...); err != nil {
 		return j, err
+	}
+	for _, p := range made(j) { // all is back: nobody needs these any more
+		_ = dropAt(p, at)
 	}
 	if j.Over != nil {
 		return j.Over.clone(), nil
