@@ -75,7 +75,7 @@ func (m *Cert) Watch(ctx context.Context, changed func()) {
 		<-ctx.Done()
 		return
 	}
-	poll(ctx, m.ReloadPeriod, m.fingerprint, func() string {
+	poll(ctx, m.ReloadPeriod, false, m.fingerprint, func() string {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		return m.seen

@@ -34,7 +34,7 @@ func (m *JWT) Login(ctx context.Context) (*vault.Auth, error) {
 
 // Watch implements Watcher.
 func (m *JWT) Watch(ctx context.Context, changed func()) {
-	m.jwt.watch(ctx, m.file(), m.ReadPeriod, changed)
+	m.jwt.watch(ctx, m.file(), m.ReadPeriod, m.RemoveAfterReading, changed)
 }
 
 func (m *JWT) file() file { return file{path: m.Path, what: "jwt", raw: true, log: m.Log} }

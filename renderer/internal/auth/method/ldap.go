@@ -40,7 +40,7 @@ func (m *LDAP) Login(ctx context.Context) (*vault.Auth, error) {
 
 // Watch implements Watcher.
 func (m *LDAP) Watch(ctx context.Context, changed func()) {
-	m.password.watch(ctx, m.file(), m.ReadPeriod, changed)
+	m.password.watch(ctx, m.file(), m.ReadPeriod, m.RemoveAfterReading, changed)
 }
 
 func (m *LDAP) file() file {

@@ -3,7 +3,6 @@ package method
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -54,10 +53,10 @@ func (r *renewal) login(ctx context.Context, roleID string) (*vault.Auth, error)
 	for {
 		id, err := r.next(ctx)
 		switch {
-		case err != nil:
-			return nil, errors.Join(refused, err)
-		case id == last:
+		case refused != nil && (err != nil || id == last):
 			return nil, refused
+		case err != nil:
+			return nil, err
 		}
 		a, err := r.m.Client.Login(ctx, r.m.MountPath+"/login", map[string]any{"role_id": roleID, "secret_id": id})
 		switch {

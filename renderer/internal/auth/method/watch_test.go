@@ -31,6 +31,13 @@ func watching(t *testing.T, m loginer, f func(after func(d time.Duration) int)) 
 	if _, err := m.Login(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	watchingOnly(t, m, f)
+}
+
+// watchingOnly is watching without a login, as after a restart with a token that
+// still lives.
+func watchingOnly(t *testing.T, m loginer, f func(after func(d time.Duration) int)) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var told atomic.Int64
 	done := make(chan struct{})
@@ -127,4 +134,26 @@ func TestWatchWithoutPeriod(t *testing.T) {
 			}
 		})
 	})
+}
+
+// With a token of an earlier run the credential that is there is taken for the
+// one that it came from, unless credentials are removed after their use.
+func TestWatchBeforeALogin(t *testing.T) {
+	for _, removes := range []bool{false, true} {
+		eachWatched(t, removes, time.Minute, func(t *testing.T, f *fake, m loginer) {
+			watchingOnly(t, m, func(after func(time.Duration) int) {
+				want := 0
+				if removes {
+					want = 1
+				}
+				if n := after(10 * time.Minute); n != want {
+					t.Errorf("removes %v: told %d times", removes, n)
+				}
+				f.write("cred", "canary-2")
+				if n := after(time.Minute); n != 1 {
+					t.Errorf("a new one: told %d times", n)
+				}
+			})
+		})
+	}
 }
