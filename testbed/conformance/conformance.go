@@ -49,6 +49,8 @@ func Run(t *testing.T, target Target) {
 		{"tokens", s.tokens},
 		{"token renewal", s.tokenRenewal},
 		{"child tokens", s.childTokens},
+		{"what a child may be", s.childLimits},
+		{"explicit maximum and period", s.explicitMax},
 		{"approle", s.approle},
 		{"kv1", s.kv1},
 		{"kv2", s.kv2},
@@ -61,6 +63,9 @@ func Run(t *testing.T, target Target) {
 		{"leases", s.leases},
 		{"lease truncation", s.leaseTruncation},
 		{"lease ends with its token", s.leaseEndsWithToken},
+		{"revocation", s.revocation},
+		{"cut at creation", s.cutAtCreation},
+		{"static roles", s.staticRoles},
 		{"audit", s.audit},
 		{"seal", s.seal},
 	} {

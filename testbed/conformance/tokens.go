@@ -142,3 +142,56 @@ func (s *suite) childTokens(t *testing.T) {
 		t.Error("the orphan died")
 	}
 }
+
+// childLimits checks what a token must not ask for when it makes another one.
+func (s *suite) childLimits(t *testing.T) {
+	const create, need = "auth/token/create", "root or sudo privileges required to "
+	parent := s.newToken(t, map[string]any{"policies": []string{"some"}, "ttl": "10m"})
+	for text, params := range map[string]map[string]any{
+		"child policies must be subset of parent": {"policies": []string{"other"}},
+		need + "create orphan token":              {"no_parent": true},
+		need + "create periodic token":            {"period": "30s"},
+		need + "specify token id":                 {"id": "x"},
+	} {
+		s.fails(t, parent, "PUT", create, params, 400, text)
+	}
+	s.ok(t, parent, "PUT", create, map[string]any{"ttl": "10h"}).want(t, 36000, "auth", "lease_duration") // outlives its parent, on paper
+	r := s.ok(t, parent, "PUT", create, map[string]any{"renewable": true, "display_name": "generation"})
+	r.want(t, 604800, "auth", "lease_duration")
+	s.lookupSelf(t, r.str("auth", "client_token")).want(t, "token-generation", "data", "display_name")
+
+	batch := s.newToken(t, map[string]any{"policies": []string{"some"}, "ttl": "1m", "type": "batch"})
+	s.fails(t, batch, "PUT", create, nil, 400, "batch tokens cannot create more tokens")
+	s.fails(t, batch, "PUT", "auth/token/renew-self", nil, 400, "batch tokens cannot be renewed")
+	s.fails(t, batch, "PUT", "auth/token/revoke-self", nil, 400, "batch tokens cannot be revoked")
+	s.fails(t, s.RootToken, "PUT", "auth/token/revoke", map[string]any{"token": batch}, 400, "batch tokens cannot be revoked")
+	counted := s.newToken(t, map[string]any{"policies": []string{"some"}, "ttl": "1m", "num_uses": 5})
+	s.fails(t, counted, "PUT", create, nil, 400, "restricted use token cannot generate child tokens")
+}
+
+// explicitMax checks a role's other two ways to limit a login.
+func (s *suite) explicitMax(t *testing.T) {
+	const path = "auth/approle/role/limited"
+	login := func(params map[string]any) string {
+		t.Helper()
+		s.ok(t, s.RootToken, "POST", path, params)
+		rid := s.ok(t, s.RootToken, "GET", path+"/role-id", nil).str("data", "role_id")
+		sid := s.ok(t, s.RootToken, "PUT", path+"/secret-id", nil).str("data", "secret_id")
+		return s.ok(t, "", "PUT", "auth/approle/login", credentials(rid, sid)).str("auth", "client_token")
+	}
+	tok := login(map[string]any{"token_policies": "some", "token_ttl": "20s", "token_explicit_max_ttl": "30s"})
+	r := s.lookupSelf(t, tok)
+	r.want(t, 30, "data", "explicit_max_ttl")
+	r.want(t, 20, "data", "creation_ttl")
+	r.want(t, true, "data", "orphan")
+	if left := s.renewSelf(t, tok, "100s").num("auth", "lease_duration"); left < 29 || left > 30 {
+		t.Errorf("renewed to %d s of at most 30 s", left)
+	}
+	child := s.ok(t, tok, "PUT", "auth/token/create", nil)
+	child.want(t, r.str("data", "entity_id"), "auth", "entity_id")
+
+	tok = login(map[string]any{"token_policies": "some", "token_ttl": "20s", "token_explicit_max_ttl": "0", "token_period": "15s"})
+	s.lookupSelf(t, tok).want(t, 15, "data", "period")
+	s.renewSelf(t, tok, "100s").want(t, 15, "auth", "lease_duration")
+	s.ok(t, s.RootToken, "DELETE", path, nil)
+}

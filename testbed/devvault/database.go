@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -22,6 +23,8 @@ type Database interface {
 	Drop(ctx context.Context, c Connection, user string, statements []string) error
 	// SetPassword changes the password of the connection's own account.
 	SetPassword(ctx context.Context, c Connection, password string, statements []string) error
+	// ChangePassword changes the password of an account that was there before.
+	ChangePassword(ctx context.Context, c Connection, user, password string, statements []string) error
 }
 
 // The statements that the MySQL plugin uses when the configuration has none.
@@ -38,6 +41,10 @@ type dbEngine struct {
 	s     *Server
 	conns map[string]*dbConn
 	roles map[string]*dbRole
+
+	statics  map[string]*staticRole
+	mounted  time.Time
+	rotating sync.Mutex // taken before the server's lock
 }
 
 type dbConn struct {
@@ -56,8 +63,11 @@ type dbRole struct {
 }
 
 func (s *Server) newDatabase() []route {
-	e := &dbEngine{s: s, conns: map[string]*dbConn{}, roles: map[string]*dbRole{}}
-	return []route{
+	e := &dbEngine{
+		s: s, conns: map[string]*dbConn{}, roles: map[string]*dbRole{},
+		statics: map[string]*staticRole{}, mounted: time.Now(),
+	}
+	return append(e.staticRoutes(), []route{
 		{pattern: "config", list: func(*request) (*response, error) { return listing("", keysOf(e.conns)) }},
 		{
 			pattern: "config/+", read: e.readConfig, write: e.writeConfig, remove: e.removeConfig,
@@ -71,7 +81,7 @@ func (s *Server) newDatabase() []route {
 		{pattern: "creds/+", read: e.creds},
 		{pattern: "rotate-root/+", write: e.rotateRoot},
 		{pattern: "reset/+", write: e.reset},
-	}
+	}...)
 }
 
 func keysOf[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
@@ -192,6 +202,9 @@ func (e *dbEngine) writeRole(r *request) (*response, error) {
 	if role.dbName == "" {
 		return nil, badRequest("database name is required")
 	}
+	if e.statics[r.args[0]] != nil {
+		return nil, errSameName
+	}
 	e.roles[r.args[0]] = role
 	return nil, nil
 }
@@ -270,15 +283,19 @@ func (e *dbEngine) creds(r *request) (*response, error) {
 			}
 			return role.defaultTTL, role.maxTTL
 		},
-		revoke: func(ctx context.Context) error { return e.drop(ctx, role, user) },
+		revoke: func(ctx context.Context) error { return e.drop(ctx, name, role, user) },
 	}
 	ttl, warnings := e.s.addLease(l)
 	return &response{data: l.data, lease: l, leaseTTL: ttl, warnings: warnings}, nil
 }
 
-// drop runs without the lock.
-func (e *dbEngine) drop(ctx context.Context, role *dbRole, user string) error {
+// drop runs without the lock. The role is asked as it is now; as it was counts
+// only when it is gone.
+func (e *dbEngine) drop(ctx context.Context, name string, role *dbRole, user string) error {
 	e.s.mu.Lock()
+	if now := e.roles[name]; now != nil {
+		role = now
+	}
 	c := e.conns[role.dbName]
 	e.s.mu.Unlock()
 	if c == nil {

@@ -59,6 +59,11 @@ func (m MySQL) SetPassword(ctx context.Context, c Connection, _ string, statemen
 	return m.exec(ctx, c, statements)
 }
 
+// ChangePassword runs the rotation statements.
+func (m MySQL) ChangePassword(ctx context.Context, c Connection, _, _ string, statements []string) error {
+	return m.exec(ctx, c, statements)
+}
+
 func (m MySQL) exec(ctx context.Context, c Connection, statements []string) (err error) {
 	db, err := m.open(c)
 	if err != nil {
@@ -116,6 +121,11 @@ func (m *Memory) Ping(context.Context, Connection) error {
 	return m.fail
 }
 
+// Add makes an account that Vault did not make: a static role needs one.
+func (m *Memory) Add(user, password string) error {
+	return m.Create(context.Background(), Connection{}, user, password, nil)
+}
+
 // Create remembers the account.
 func (m *Memory) Create(_ context.Context, _ Connection, user, password string, _ []string) error {
 	m.mu.Lock()
@@ -148,4 +158,18 @@ func (m *Memory) SetPassword(context.Context, Connection, string, []string) erro
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.fail
+}
+
+// ChangePassword changes what Login wants.
+func (m *Memory) ChangePassword(_ context.Context, _ Connection, user, password string, _ []string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail != nil {
+		return m.fail
+	}
+	if _, exists := m.users[user]; !exists {
+		return fmt.Errorf("there is no user %s", user)
+	}
+	m.users[user] = password
+	return nil
 }

@@ -48,14 +48,12 @@ type Server struct {
 	mounts   map[string]*mount // by path with trailing slash; auth mounts begin with "auth/"
 	policies map[string]*policy
 	audits   map[string]map[string]any
-	drops    []drop              // accounts to drop as soon as mu is free
-	retries  map[*retry]struct{} // drops that failed
-	base     context.Context     // of work that no request waits for
+	base     context.Context // of work that no request waits for
 	cancel   context.CancelFunc
 
 	logMu    sync.Mutex
 	requests []string
-	fault    func(*http.Request) (status int, ok bool)
+	fault    func(*http.Request) Fault
 }
 
 // New returns a running, unsealed server with the mounts of a fresh Vault
@@ -77,7 +75,6 @@ func New(o Options) *Server {
 		mounts:   map[string]*mount{},
 		policies: map[string]*policy{},
 		audits:   map[string]map[string]any{},
-		retries:  map[*retry]struct{}{},
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.key, s.cluster = s.base64ID(32), s.uuid()
@@ -109,9 +106,6 @@ func (s *Server) Close() {
 	s.closed = true
 	s.cancel()
 	s.stopTimers()
-	for r := range s.retries {
-		r.timer.Stop()
-	}
 }
 
 // Requests returns what was asked since the start or ResetRequests, one
@@ -129,17 +123,7 @@ func (s *Server) ResetRequests() {
 	s.requests = nil
 }
 
-// SetFault makes f decide about every request before the server does: with ok
-// the request fails with that HTTP status, or, if status is 0, the connection
-// breaks without an answer. f may block (until the request's context ends, for
-// example). Nil ends it.
-func (s *Server) SetFault(f func(*http.Request) (status int, ok bool)) {
-	s.logMu.Lock()
-	defer s.logMu.Unlock()
-	s.fault = f
-}
-
-func (s *Server) noteRequest(r *http.Request) func(*http.Request) (int, bool) {
+func (s *Server) noteRequest(r *http.Request) func(*http.Request) Fault {
 	s.logMu.Lock()
 	defer s.logMu.Unlock()
 	s.requests = append(s.requests, r.Method+" "+r.URL.Path)

@@ -43,8 +43,9 @@ type request struct {
 
 // response is what a handler answers. A nil response is 204.
 type response struct {
-	status   int // 0 = 200
-	raw      any // instead of the usual envelope
+	status   int  // 0 = 200
+	empty    bool // nothing but the status
+	raw      any  // instead of the usual envelope
 	data     map[string]any
 	auth     *token
 	lease    *lease
@@ -91,50 +92,47 @@ var (
 
 // ServeHTTP answers one API request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
-	if fault := s.noteRequest(hr); fault != nil {
-		if status, ok := fault(hr); ok {
-			serveFault(w, status)
-			return
-		}
+	var fault Fault
+	if f := s.noteRequest(hr); f != nil {
+		fault = f(hr)
+	}
+	if fault.before(w, hr) {
+		return
 	}
 	path, isAPI := strings.CutPrefix(hr.URL.Path, "/v1/")
 	if !isAPI {
 		http.NotFound(w, hr)
 		return
 	}
+	status, body := s.work(hr, path)
+	fault.write(w, status, body)
+}
+
+// work does what one request asks for.
+func (s *Server) work(hr *http.Request, path string) (status int, body []byte) {
 	r, err := decode(hr, path)
 	if err != nil {
-		writeError(w, err)
-		return
+		return errorAnswer(err)
 	}
-	status, body, err := s.locked(r)
+	status, body, err = s.locked(r)
 	if err != nil {
-		writeError(w, err)
-		return
+		return errorAnswer(err)
 	}
-	writeJSON(w, status, body)
+	if len(body) > 0 {
+		body = append(body, '\n')
+	}
+	return status, body
 }
 
 // locked does the work of one request under the lock.
 func (s *Server) locked(r *request) (status int, body []byte, err error) {
 	s.mu.Lock()
-	defer s.unlockAndDrop()
+	defer s.mu.Unlock()
 	resp, err := s.answer(r)
 	if err != nil || resp == nil {
 		return http.StatusNoContent, nil, err
 	}
 	return s.encode(r, resp)
-}
-
-func serveFault(w http.ResponseWriter, status int) {
-	switch status {
-	case 0:
-		panic(http.ErrAbortHandler)
-	case http.StatusForbidden:
-		writeError(w, errDenied)
-	default:
-		writeError(w, fail(status, "injected fault"))
-	}
 }
 
 func decode(hr *http.Request, path string) (*request, error) {
@@ -213,7 +211,10 @@ func (s *Server) encode(r *request, resp *response) (status int, body []byte, er
 	if status == 0 {
 		status = http.StatusOK
 	}
-	if resp.wrapped != nil {
+	switch {
+	case resp.empty:
+		return status, nil, nil
+	case resp.wrapped != nil:
 		return status, resp.wrapped, nil
 	}
 	if resp.raw != nil {
@@ -263,12 +264,10 @@ func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	if len(body) > 0 {
-		_, _ = w.Write(append(body, '\n'))
-	}
+	_, _ = w.Write(body)
 }
 
-func writeError(w http.ResponseWriter, err error) {
+func errorAnswer(err error) (status int, body []byte) {
 	var e *apiError
 	if !errors.As(err, &e) {
 		e = &apiError{http.StatusInternalServerError, []string{listed(err.Error())}}
@@ -276,8 +275,8 @@ func writeError(w http.ResponseWriter, err error) {
 	if e.errs == nil {
 		e = &apiError{e.status, []string{}}
 	}
-	body, _ := json.Marshal(map[string]any{"errors": e.errs}) // strings always encode
-	writeJSON(w, e.status, body)
+	body, _ = json.Marshal(map[string]any{"errors": e.errs}) // strings always encode
+	return e.status, append(body, '\n')
 }
 
 // str, num, duration and list read fields of the body the way the real server

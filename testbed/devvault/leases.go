@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -20,7 +22,15 @@ type lease struct {
 
 	issued, renewed, expire time.Time
 	timer                   *time.Timer
+	// ending says that it is over, and that only revoke has not succeeded yet.
+	ending   bool
+	wait     time.Duration // before revoke is tried again
+	dropping sync.Mutex    // one revoke at a time; taken before the server's lock
 }
+
+// revokeDelay is how long after the end of a token its leases are revoked: the
+// real server has a queue for that, and answers before it is empty.
+const revokeDelay = 5 * time.Millisecond
 
 // capTTL applies the rules of Vault: what was asked for, else the default, but
 // never past longest after start.
@@ -59,16 +69,20 @@ func shortDuration(d time.Duration) string {
 }
 
 // addLease starts a lease. If its token died while the secret was made, the
-// secret dies at once.
+// secret dies at once. A batch token can't be revoked, so what it leases never
+// outlives it.
 func (s *Server) addLease(l *lease) (time.Duration, []string) {
 	l.issued = time.Now()
 	def, longest := l.ttls()
 	ttl, warnings := s.capTTL(l.issued, 0, def, longest)
-	if s.tokens[l.tok.id] != l.tok {
-		s.drops = append(s.drops, drop{l.id, l.revoke})
-		return ttl, warnings
+	if l.tok.kind == batchToken {
+		ttl = min(ttl, time.Until(l.tok.expire).Round(time.Second))
 	}
 	s.leases[l.id] = l
+	if s.tokens[l.tok.id] != l.tok {
+		s.endSoon(l)
+		return ttl, warnings
+	}
 	l.tok.leases[l.id] = l
 	s.armLease(l, ttl)
 	return ttl, warnings
@@ -76,71 +90,69 @@ func (s *Server) addLease(l *lease) (time.Duration, []string) {
 
 func (s *Server) armLease(l *lease, ttl time.Duration) {
 	l.expire = time.Now().Add(ttl)
-	s.startLeaseTimer(l)
+	s.startLeaseTimer(l, ttl)
 }
 
-func (s *Server) startLeaseTimer(l *lease) {
+func (s *Server) startLeaseTimer(l *lease, wait time.Duration) {
 	if l.timer != nil {
 		l.timer.Stop()
 	}
-	if s.closed {
-		return
+	if !s.closed {
+		l.timer = time.AfterFunc(wait, func() { s.leaseIsDue(l) })
 	}
-	l.timer = time.AfterFunc(time.Until(l.expire), func() {
-		s.mu.Lock()
-		defer s.unlockAndDrop()
-		// A sealed server revokes nothing; unsealing looks again.
-		if s.leases[l.id] == l && !s.sealed && !time.Now().Before(l.expire) {
-			s.endLease(l)
-		}
-	})
 }
 
-// endLease takes a lease off the books and queues its account for dropping.
-func (s *Server) endLease(l *lease) {
+// leaseIsDue drops what was leased; when that fails, it tries again at growing
+// intervals, as Vault does.
+func (s *Server) leaseIsDue(l *lease) {
+	s.mu.Lock()
+	// A sealed server revokes nothing; unsealing looks again.
+	due := s.leases[l.id] == l && !s.sealed && !s.closed && !time.Now().Before(l.expire)
+	l.ending = l.ending || due
+	s.mu.Unlock()
+	if !due || s.drop(l) == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.wait = min(max(time.Second, 2*l.wait), time.Minute)
+	s.startLeaseTimer(l, l.wait)
+}
+
+// drop revokes a lease now, unless somebody else just did. When it fails, the
+// lease is what it was before. It runs without the lock.
+func (s *Server) drop(l *lease) error {
+	l.dropping.Lock()
+	defer l.dropping.Unlock()
+	s.mu.Lock()
+	gone := s.leases[l.id] != l
+	s.mu.Unlock()
+	if gone {
+		return nil
+	}
+	if err := l.revoke(s.base); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget(l)
+	return nil
+}
+
+func (s *Server) forget(l *lease) {
 	l.timer.Stop()
 	delete(s.leases, l.id)
 	delete(l.tok.leases, l.id)
-	s.drops = append(s.drops, drop{l.id, l.revoke})
 }
 
-// drop is work that follows from the end of a lease.
-type drop struct {
-	leaseID string
-	do      func(context.Context) error
-}
-
-// unlockAndDrop ends a locked section and then drops what it queued.
-func (s *Server) unlockAndDrop() {
-	drops := s.drops
-	s.drops = nil
-	s.mu.Unlock()
-	for _, d := range drops {
-		if err := d.do(s.base); err != nil {
-			s.retryLater(d, time.Second)
-		}
-	}
-}
-
-type retry struct{ timer *time.Timer }
-
-// retryLater tries a failed drop again, at growing intervals, as Vault does.
-func (s *Server) retryLater(d drop, wait time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
+// endSoon ends a lease; what was leased is dropped a little later.
+func (s *Server) endSoon(l *lease) {
+	if l.ending {
 		return
 	}
-	r := &retry{}
-	r.timer = time.AfterFunc(wait, func() {
-		s.mu.Lock()
-		delete(s.retries, r)
-		s.mu.Unlock()
-		if err := d.do(s.base); err != nil {
-			s.retryLater(d, min(2*wait, time.Minute))
-		}
-	})
-	s.retries[r] = struct{}{}
+	l.ending, l.expire = true, time.Now()
+	delete(l.tok.leases, l.id)
+	s.startLeaseTimer(l, revokeDelay)
 }
 
 func (s *Server) stopTimers() {
@@ -156,7 +168,7 @@ func (s *Server) stopTimers() {
 
 func (s *Server) restartTimers() {
 	for _, l := range s.leases {
-		s.startLeaseTimer(l)
+		s.startLeaseTimer(l, time.Until(l.expire))
 	}
 	for _, t := range s.tokens {
 		s.startTokenTimer(t)
@@ -206,6 +218,9 @@ func (s *Server) renewLease(r *request) (*response, error) {
 	if l == nil {
 		return nil, badRequest("lease not found")
 	}
+	if l.ending {
+		return nil, badRequest("lease expired")
+	}
 	if !l.renewable {
 		return nil, badRequest("lease is not renewable")
 	}
@@ -227,8 +242,8 @@ func (s *Server) lookupLease(r *request) (*response, error) {
 	}
 	return &response{data: map[string]any{
 		"expire_time": stamp(l.expire), "id": l.id, "issue_time": stamp(l.issued),
-		"last_renewal": stampOrNil(l.renewed), "renewable": l.renewable,
-		"ttl": int(time.Until(l.expire) / time.Second),
+		"last_renewal": stampOrNil(l.renewed), "renewable": l.renewable && !l.ending,
+		"ttl": secondsLeft(l.expire),
 	}}, nil
 }
 
@@ -246,30 +261,76 @@ func (s *Server) listLeases(r *request) (*response, error) {
 	return listing(prefix, ids)
 }
 
+// secondsLeft is what look-ups tell: the real server rounds the present moment,
+// not what is left.
+func secondsLeft(end time.Time) int {
+	return int(end.Sub(time.Now().Round(time.Second)) / time.Second)
+}
+
+// accepted answers what is done later.
+func accepted() *response { return &response{status: http.StatusAccepted, empty: true} }
+
 func (s *Server) revokeLease(r *request) (*response, error) {
 	id, err := r.leaseID()
 	if err != nil {
 		return nil, err
 	}
-	if l := s.leases[id]; l != nil {
-		s.endLease(l)
+	l := s.leases[id]
+	if !r.flag("sync", true) {
+		if l != nil {
+			s.endSoon(l)
+		}
+		return accepted(), nil
+	}
+	if l == nil {
+		return nil, nil
+	}
+	if s.unlocked(func() { err = s.drop(l) }); err != nil {
+		return nil, badRequest("%s", notRevoked(err))
 	}
 	return nil, nil
 }
 
+func notRevoked(err error) string {
+	return "failed to revoke entry: resp: (*logical.Response)(nil) err: " + err.Error()
+}
+
 func (s *Server) revokePrefix(r *request) (*response, error) {
 	prefix := strings.TrimSuffix(r.args[0], "/") + "/"
-	for id, l := range s.leases {
-		if strings.HasPrefix(id, prefix) {
-			s.endLease(l)
-		}
-	}
 	for _, t := range s.tokens {
 		if !t.expire.IsZero() && strings.HasPrefix(t.path+"/", prefix) {
 			s.revokeToken(t)
 		}
 	}
-	return nil, nil
+	var due []*lease
+	for _, id := range keysOf(s.leases) {
+		if strings.HasPrefix(id, prefix) {
+			due = append(due, s.leases[id])
+		}
+	}
+	if !r.flag("sync", true) {
+		for _, l := range due {
+			s.endSoon(l)
+		}
+		return accepted(), nil
+	}
+	return nil, s.dropAll(due, strings.Contains(r.rel, "revoke-force"))
+}
+
+// dropAll revokes leases until one fails; with force none does.
+func (s *Server) dropAll(due []*lease, force bool) error {
+	for i, l := range due {
+		var err error
+		s.unlocked(func() { err = s.drop(l) })
+		switch {
+		case err == nil:
+		case force:
+			s.forget(l)
+		default:
+			return badRequest("failed to revoke %q (%d / %d): %s", l.id, i+1, len(due), notRevoked(err))
+		}
+	}
+	return nil
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

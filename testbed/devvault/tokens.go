@@ -67,6 +67,9 @@ func (s *Server) newToken(p tokenParams) (*token, time.Duration, []string) {
 	if p.parent != nil {
 		p.parent.children[t] = struct{}{}
 	}
+	if t.kind == batchToken { // it holds its own times, in seconds
+		t.created = t.created.Truncate(time.Second)
+	}
 	t.expire = t.created.Add(ttl)
 	s.startTokenTimer(t)
 	return t, ttl, warnings
@@ -96,7 +99,7 @@ func (s *Server) startTokenTimer(t *token) {
 	}
 	t.timer = time.AfterFunc(time.Until(t.expire), func() {
 		s.mu.Lock()
-		defer s.unlockAndDrop()
+		defer s.mu.Unlock()
 		if s.tokens[t.id] == t && !s.sealed && !time.Now().Before(t.expire) {
 			s.revokeToken(t)
 		}
@@ -116,7 +119,7 @@ func (s *Server) revokeToken(t *token) {
 		delete(t.parent.children, t)
 	}
 	for _, l := range t.leases {
-		s.endLease(l)
+		s.endSoon(l)
 	}
 	for c := range t.children {
 		s.revokeToken(c)
@@ -183,9 +186,12 @@ func (s *Server) tokenRoutes() []route {
 }
 
 func (s *Server) createToken(r *request) (*response, error) {
+	if err := s.mayCreate(r); err != nil {
+		return nil, err
+	}
 	p := tokenParams{
 		path: "auth/token/create", displayName: "token", kind: serviceToken, parent: r.tok,
-		renewable: r.flag("renewable", true), policies: r.list("policies"),
+		renewable: r.flag("renewable", true), policies: r.list("policies"), entityID: r.tok.entityID,
 	}
 	if n := r.str("display_name"); n != "" {
 		p.displayName = "token-" + n
@@ -220,6 +226,33 @@ func (s *Server) createToken(r *request) (*response, error) {
 	}
 	t, ttl, warnings := s.newToken(p)
 	return &response{auth: t, leaseTTL: ttl, warnings: append(warnings, s.missingPolicies(p.policies)...)}, nil
+}
+
+// mayCreate says what a token must not ask for when it makes another one.
+func (s *Server) mayCreate(r *request) error {
+	const need = "root or sudo privileges required to "
+	caps := s.capabilities(r.tok, r.path)
+	privileged := slices.Contains(caps, "sudo") || slices.Contains(caps, "root")
+	switch {
+	case r.tok.kind == batchToken:
+		return badRequest("batch tokens cannot create more tokens")
+	case r.tok.numUses != 0:
+		return badRequest("restricted use token cannot generate child tokens")
+	case privileged:
+		return nil
+	case r.has("id"):
+		return badRequest(need + "specify token id")
+	case r.flag("no_parent", false):
+		return badRequest(need + "create orphan token")
+	case r.has("period"):
+		return badRequest(need + "create periodic token")
+	}
+	for _, p := range r.list("policies") {
+		if p != "default" && !slices.Contains(r.tok.policies, p) {
+			return badRequest("child policies must be subset of parent")
+		}
+	}
+	return nil
 }
 
 // createRoot makes a root token, which never expires.
@@ -296,7 +329,7 @@ func (t *token) describe(id string) map[string]any {
 		"num_uses": t.numUses, "orphan": t.orphan, "path": t.path, "policies": t.policies, "ttl": 0, "type": t.kind,
 	}
 	if !t.expire.IsZero() {
-		d["ttl"] = int(time.Until(t.expire) / time.Second)
+		d["ttl"] = secondsLeft(t.expire)
 		d["issue_time"] = stamp(t.created)
 		d["renewable"] = t.renewable
 	}
@@ -331,6 +364,9 @@ func (s *Server) renew(r *request, t *token) (*response, error) {
 	if t.expire.IsZero() {
 		return nil, badRequest("invalid lease ID")
 	}
+	if t.kind == batchToken {
+		return nil, badRequest("batch tokens cannot be renewed")
+	}
 	if !t.renewable {
 		return nil, badRequest("lease is not renewable")
 	}
@@ -341,7 +377,12 @@ func (s *Server) renew(r *request, t *token) (*response, error) {
 	return &response{auth: t, leaseTTL: ttl, warnings: warnings}, nil
 }
 
+var errBatchRevoked = badRequest("batch tokens cannot be revoked")
+
 func (s *Server) revokeSelf(r *request) (*response, error) {
+	if r.tok.kind == batchToken {
+		return nil, errBatchRevoked
+	}
 	s.revokeToken(r.tok)
 	return nil, nil
 }
@@ -351,7 +392,9 @@ func (s *Server) revokeGiven(r *request) (*response, error) {
 	if id == "" {
 		return nil, badRequest("missing token ID")
 	}
-	if t := s.tokens[id]; t != nil {
+	if t := s.tokens[id]; t != nil && t.kind == batchToken {
+		return nil, errBatchRevoked
+	} else if t != nil {
 		s.revokeToken(t)
 	}
 	return nil, nil

@@ -23,7 +23,7 @@ func (s *Server) Transport() http.RoundTripper { return transport{s} }
 
 type transport struct{ s *Server }
 
-func (t transport) RoundTrip(r *http.Request) (resp *http.Response, err error) {
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
 	if err := context.Cause(ctx); err != nil {
 		closeBody(r)
@@ -36,19 +36,30 @@ func (t transport) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	in.RequestURI, in.RemoteAddr = r.URL.RequestURI(), "127.0.0.1:0"
 	w := &recorder{header: http.Header{}}
 	defer closeBody(r)
-	defer func() {
-		if p := recover(); p == http.ErrAbortHandler {
-			resp, err = nil, ErrConnection
-		} else if p != nil {
-			panic(p)
-		}
-	}()
-	t.s.ServeHTTP(w, in)
+	broken := t.serve(w, in)
 	// The caller gave up while the server worked: it never sees the answer.
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	return w.response(r), nil
+	if broken && w.status == 0 {
+		return nil, ErrConnection
+	}
+	return w.response(r, broken), nil
+}
+
+// serve says whether the connection broke.
+func (t transport) serve(w http.ResponseWriter, r *http.Request) (broken bool) {
+	defer func() {
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler:
+			broken = true
+		default:
+			panic(p)
+		}
+	}()
+	t.s.ServeHTTP(w, r)
+	return false
 }
 
 func closeBody(r *http.Request) {
@@ -77,20 +88,33 @@ func (w *recorder) Write(b []byte) (int, error) {
 	return w.body.Write(b)
 }
 
-func (w *recorder) response(r *http.Request) *http.Response {
+// response is the answer, or with broken the part of it that arrived.
+func (w *recorder) response(r *http.Request, broken bool) *http.Response {
 	w.WriteHeader(http.StatusOK)
 	body := w.body.Bytes()
 	if r.Method == http.MethodHead {
 		body = nil
 	}
-	w.header.Set("Content-Length", strconv.Itoa(len(body)))
+	length := int64(len(body))
+	rd := io.Reader(bytes.NewReader(body))
+	if broken {
+		length, _ = strconv.ParseInt(w.header.Get("Content-Length"), 10, 64)
+		rd = io.MultiReader(rd, brokenOff{})
+	} else {
+		w.header.Set("Content-Length", strconv.FormatInt(length, 10))
+	}
 	return &http.Response{
 		Status:     fmt.Sprintf("%d %s", w.status, http.StatusText(w.status)),
 		StatusCode: w.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: w.header, Body: io.NopCloser(bytes.NewReader(body)),
-		ContentLength: int64(len(body)), Request: r,
+		Header: w.header, Body: io.NopCloser(rd),
+		ContentLength: length, Request: r,
 	}
 }
+
+// brokenOff is what net/http gives at the end of an answer that was cut off.
+type brokenOff struct{}
+
+func (brokenOff) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 // ServeTCP serves on a free loopback port. addr is a URL; stop closes the
 // listener and all connections and waits until the server ended. So does the
