@@ -17,6 +17,7 @@ import (
 	"vault-renderer/renderer/internal/auth"
 	"vault-renderer/renderer/internal/config"
 	"vault-renderer/renderer/internal/report"
+	"vault-renderer/renderer/internal/state"
 	"vault-renderer/renderer/internal/telemetry"
 )
 
@@ -158,7 +159,11 @@ func (r *run) diagnose(cfg *config.Config, diags hcl.Diagnostics) {
 func (r *run) supervise(a *agent.Agent) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	servers, err := r.listen(cancel)
+	listening, err := r.listen(cancel)
+	servers := listening
+	if err == nil {
+		servers, err = r.serveStatus(listening, a)
+	}
 	if err == nil {
 		err = writePID(r.cfg.PIDFile)
 	}
@@ -173,7 +178,7 @@ func (r *run) supervise(a *agent.Agent) int {
 	stop := r.signals(cancel, a, servers)
 	defer stop()
 	if !r.f.combineLogs {
-		banner(r.stdout, r.cfg, servers)
+		banner(r.stdout, r.cfg, listening)
 	}
 	r.log.Info("started", "version", version, "templates", len(r.cfg.Templates), "sinks", countSinks(r.cfg))
 	notify(r.log, ready)
@@ -209,6 +214,8 @@ func hinted(err error) error {
 	switch {
 	case errors.Is(err, auth.ErrLogin):
 		return report.WithHint(err, "check the method's credentials and the address in the vault block; without exit_on_err the login is tried again")
+	case errors.Is(err, state.ErrInUse):
+		return report.WithHint(err, "another vault-renderer goes on from this state_file: stop it first, or give this one a state_file of its own")
 	case errors.Is(err, agent.ErrIncomplete):
 		return report.WithHint(err, "the files of the failed templates were not touched; mend the template, the path or the policy, and start again")
 	}
@@ -224,6 +231,12 @@ func (f *agentFlags) load() (*config.Config, hcl.Diagnostics) {
 	}
 	if f.exitAfterAuth.set {
 		cfg.ExitAfterAuth = f.exitAfterAuth.value
+		if cfg.ExitAfterAuth && cfg.OnExit.Revoke {
+			diags = diags.Append(&hcl.Diagnostic{
+				Severity: hcl.DiagError, Summary: "Nothing would be left", Subject: cfg.OnExit.Range.Ptr(),
+				Detail: `With -exit-after-auth and on_exit = "revoke" the files would be removed as soon as they are there. Leave one of the two out.`,
+			})
+		}
 	}
 	for _, err := range []error{traffic(cfg), f.logSettings(cfg)} {
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sync/errgroup"
 
+	"vault-renderer/renderer/internal/agent"
 	"vault-renderer/renderer/internal/config"
 	"vault-renderer/renderer/internal/report"
 	"vault-renderer/renderer/internal/status"
@@ -58,6 +59,22 @@ func (r *run) listen(quit func()) (servers, error) {
 		out = append(out, s)
 	}
 	return out, nil
+}
+
+// serveStatus binds the address of the status block, if there is one.
+func (r *run) serveStatus(others servers, a *agent.Agent) (servers, error) {
+	c := r.cfg.Status
+	if c == nil {
+		return others, nil
+	}
+	s, err := status.Serve(
+		status.ServeOptions{Address: c.Address, Mode: c.Mode, User: c.User, Group: c.Group, Log: report.Named(r.log, "status")},
+		status.Source{Report: a.Status, Refresh: a.Refresh, Metrics: r.metrics.Handler()},
+	)
+	if err != nil {
+		return others, report.WithHint(fmt.Errorf("%s:%d: %w", c.Range.Filename, c.Range.Start.Line, err), "choose another address in the status block")
+	}
+	return append(others, s), nil
 }
 
 // with serves until run has ended, and ends run when a listener fails.

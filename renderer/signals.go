@@ -14,7 +14,8 @@ import (
 )
 
 // signals handles signals until stop: the first SIGINT or SIGTERM cancels, a
-// second one exits at once.
+// second one exits at once. SIGUSR1 shows what was counted, as with Vault
+// Agent, and has everything looked up.
 func (r *run) signals(cancel func(), a *agent.Agent, s servers) (stop func()) {
 	ch := make(chan os.Signal, 4)
 	signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
@@ -29,6 +30,7 @@ func (r *run) signals(cancel func(), a *agent.Agent, s servers) (stop func()) {
 				notify(r.log, ready)
 			case sig == syscall.SIGUSR1:
 				_ = r.metrics.Dump(r.stderr) // nobody is left to tell
+				a.Refresh("SIGUSR1")
 			case sig == syscall.SIGUSR2:
 				r.profile()
 			case ending:

@@ -63,16 +63,17 @@ func (a *Agent) termsOf(rules []config.Rollout) terms {
 func (a *Agent) attempt(group []*unit, rules []config.Rollout) *rollout.Attempt {
 	at := &rollout.Attempt{Rand: a.o.Rand, Hooks: a.tellings(group)}
 	env := reload.Environ(connectionEnv(a.plan.cfg, a.clientAddress(a.plan.cfg)))
+	mask := a.mask(group)
 	for _, r := range rules {
 		at.Splay = max(at.Splay, r.Splay)
 		if c := r.Check; c != nil {
-			at.Checks = append(at.Checks, &reload.Check{Argv: c.Command, Timeout: c.Timeout, Env: env, Mask: a.mask(group)})
+			at.Checks = append(at.Checks, &reload.Check{Argv: c.Command, Timeout: c.Timeout, Env: env, Mask: mask})
 		}
 		if r.Reload != nil {
-			at.Hooks = append(at.Hooks, rollout.Telling{Hook: a.reloadHook(r.Reload, env), Retries: r.Reload.Retries})
+			at.Hooks = append(at.Hooks, rollout.Telling{Hook: a.reloadHook(r.Reload, env, mask), Retries: r.Reload.Retries})
 		}
 		if k := r.Ack; k != nil {
-			at.Acks = append(at.Acks, rollout.Asking{Acker: acker(k, env), Timeout: k.Timeout})
+			at.Acks = append(at.Acks, rollout.Asking{Acker: acker(k, env, mask), Timeout: k.Timeout})
 		}
 	}
 	return at
@@ -99,7 +100,7 @@ func (a *Agent) tellings(group []*unit) (out []rollout.Telling) {
 	return out
 }
 
-func (a *Agent) reloadHook(r *config.Reload, env []string) reload.Hook {
+func (a *Agent) reloadHook(r *config.Reload, env []string, mask func(string) string) reload.Hook {
 	sig, _ := reload.ParseSignal(r.Signal) // the configuration has been checked
 	switch {
 	case r.PIDFile != "":
@@ -107,19 +108,19 @@ func (a *Agent) reloadHook(r *config.Reload, env []string) reload.Hook {
 	case r.Process != "":
 		return &reload.Process{Name: r.Process, Signal: sig, Log: a.o.Log}
 	case r.URL != "":
-		return &reload.HTTP{Method: r.Method, URL: r.URL, Timeout: r.Timeout}
+		return &reload.HTTP{Method: r.Method, URL: r.URL, Timeout: r.Timeout, Mask: mask}
 	}
 	return &reload.Command{Argv: r.Command, Timeout: r.Timeout, Env: env, Stdout: a.o.Stdout, Stderr: a.o.Stderr}
 }
 
-func acker(k *config.Ack, env []string) reload.Acker {
+func acker(k *config.Ack, env []string, mask func(string) string) reload.Acker {
 	switch {
 	case k.URL != "":
-		return &reload.AckHTTP{URL: k.URL, Destination: k.Destination, Interval: k.Interval}
+		return &reload.AckHTTP{URL: k.URL, Destination: k.Destination, Interval: k.Interval, Mask: mask}
 	case k.File != "":
-		return &reload.AckFile{Path: k.File, Destination: k.Destination, Interval: k.Interval}
+		return &reload.AckFile{Path: k.File, Destination: k.Destination, Interval: k.Interval, Mask: mask}
 	}
-	return &reload.AckCommand{Argv: k.Command, Env: env, Interval: k.Interval}
+	return &reload.AckCommand{Argv: k.Command, Env: env, Interval: k.Interval, Mask: mask}
 }
 
 // mask hides the secrets that a group uses in what a command prints.
