@@ -51,7 +51,7 @@ func (w *Watcher) look(ctx context.Context, out chan<- Update, f *file) error {
 		return send(ctx, out, Update{Request: w.o.Request, Err: fileError(path, err), Tries: w.tries, Local: true})
 	}
 	f.info, f.readAt = info, time.Now()
-	return w.report(ctx, out, &vault.Secret{Data: vault.NewData(map[string]any{"content": string(content)})})
+	return w.report(ctx, out, &vault.Secret{Data: vault.NewData(map[string]any{"content": string(content)})}, grant{})
 }
 
 // file is what the last look at a file saw.

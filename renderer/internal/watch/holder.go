@@ -28,7 +28,7 @@ type holder struct {
 
 	every   time.Duration // between look-ups; 0 = none
 	lookAt  time.Time     // zero = no more
-	looked  time.Time     // when it was looked up last
+	looked  time.Time     // when Vault was asked for it last
 	unsure  bool          // the lease is not trusted before Vault has shown it
 	unheard lease.Backoff // between look-ups that were not answered
 	noLook  bool          // the policy denies them
@@ -46,13 +46,7 @@ func newHolder(s *vault.Session, own bool, x life, lookup time.Duration, log *sl
 		h.tokenAt = now
 	}
 	if h.every > 0 {
-		// The first look-ups of many that started together are spread over all
-		// of the interval.
-		first := h.every
-		if x.policy.Rand != nil {
-			first -= time.Duration(float64(first) * x.policy.Rand())
-		}
-		h.lookAt = now.Add(max(first, soonestLook))
+		h.lookAt = now.Add(max(lease.Spread(h.every, x.policy.Rand), soonestLook))
 	}
 	return h
 }
@@ -124,7 +118,8 @@ func (h *holder) do(ctx context.Context, what task, reason string) found {
 }
 
 func (h *holder) renew(ctx context.Context) found {
-	bound, cancel := context.WithTimeout(ctx, lease.Patience(h.lease.l, time.Now()))
+	h.looked = time.Now()
+	bound, cancel := context.WithTimeout(ctx, lease.Patience(h.lease.l, h.looked))
 	defer cancel()
 	got, err := h.s.RenewLease(bound, h.lease.l, h.lease.full)
 	switch c := vault.ClassOf(err); {
@@ -136,7 +131,7 @@ func (h *holder) renew(ctx context.Context) found {
 	case ctx.Err() != nil:
 		return found{}
 	case c == vault.LeaseGone || c == vault.NotFound || h.own && c == vault.InvalidToken:
-		return h.gone()
+		return found{over: ReasonRevoked}
 	case c == vault.Denied || c == vault.Invalid:
 		h.log.Warn("the lease can't be renewed; it will be replaced before it ends", "error", err)
 		h.lease.fixed()
@@ -154,16 +149,14 @@ func (h *holder) renew(ctx context.Context) found {
 	return found{err: err}
 }
 
-func (h *holder) gone() found {
-	h.log.Warn("Vault has ended the lease early; asking for new credentials")
-	return found{over: ReasonRevoked}
-}
-
 // confirmed notes that Vault has just shown that the lease lives.
 func (h *holder) confirmed() {
+	all := h.unsure // many of a fleet may have asked at once
 	h.unsure = false
 	h.unheard.Reset()
-	h.unlooked()
+	if h.unlooked(); all && !h.lookAt.IsZero() {
+		h.lookAt = time.Now().Add(max(lease.Spread(h.every, h.lease.policy.Rand), soonestLook))
+	}
 }
 
 // unlooked plans the next look-up in its turn.
@@ -184,7 +177,7 @@ func (h *holder) renewToken(ctx context.Context) found {
 		h.token.renewed(got)
 	case ctx.Err() != nil:
 	case c == vault.InvalidToken || c == vault.LeaseGone:
-		return h.gone()
+		return found{over: ReasonRevoked}
 	case c == vault.Denied || c == vault.Invalid || c == vault.NotFound:
 		h.log.Warn("the token that the lease hangs on can't be renewed; the lease will be replaced before the token ends", "error", err)
 		h.token.fixed()

@@ -39,7 +39,7 @@ func (h *holder) look(ctx context.Context) found {
 		return found{stands: true}
 	case ctx.Err() != nil:
 	case c == vault.LeaseGone || h.own && c == vault.InvalidToken:
-		return h.gone()
+		return found{over: ReasonRevoked}
 	case c == vault.Denied || c == vault.Invalid || c == vault.NotFound:
 		h.lookDenied(err)
 	default:
@@ -83,7 +83,7 @@ func (h *holder) lookAtToken(ctx context.Context) found {
 	case ctx.Err() != nil:
 		return found{}
 	case c == vault.InvalidToken:
-		return h.gone()
+		return found{over: ReasonRevoked}
 	case c == vault.Denied || c == vault.Invalid || c == vault.NotFound:
 		h.log.Warn("the token that the lease hangs on can't be looked up: its life is not known; the policy lacks: "+
 			`path "auth/token/lookup-self" { capabilities = ["read"] }`, "error", err)

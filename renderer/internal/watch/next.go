@@ -16,29 +16,26 @@ const (
 	maxHurried = 10
 )
 
-// untilNextRead is how long a secret without a lease is good for. The special
-// cases are consul-template's, each only when the values have the right type:
-// a user's own KV fields of those names are ordinary data.
-func untilNextRead(s *vault.Secret, static time.Duration, p lease.Policy) time.Duration {
+// lifeWithoutLease is how long a secret lives that says so without a lease. The
+// special cases are consul-template's, each only when the values have the right
+// type: a user's own KV fields of those names are ordinary data.
+func lifeWithoutLease(s *vault.Secret, issued time.Time) (life time.Duration, known bool) {
 	if s.Lease.ID != "" {
-		return soonest // a lease that was granted no time, since its token ends
+		return 0, !s.Lease.Leased() // a lease that was granted no time, since its token ends
 	}
 	d := s.Data.Unwrap()
-	if ttl, ok := seconds(d["ttl"]); ok && rotates(d) {
-		return ttl + time.Second
-	}
 	if exp, ok := number(d["expiration"]); ok && text(d["certificate"]) {
-		if left := time.Until(time.Unix(exp, 0)); left > 0 {
-			return fraction(left, p)
+		if left := time.Unix(exp, 0).Sub(issued); left > 0 {
+			return left, true
 		}
 	}
 	if ttl, ok := seconds(d["secret_id_ttl"]); ok && ttl > 0 && text(d["secret_id"]) {
-		return fraction(ttl+time.Second, p)
+		return ttl + time.Second, true
 	}
 	if s.Auth != nil && s.Auth.TTL.TTL > 0 {
-		return fraction(s.Auth.TTL.TTL, p)
+		return s.Auth.TTL.TTL, true
 	}
-	return lease.Interval(static, p.Rand)
+	return 0, false
 }
 
 // rotates says whether Vault changes a password by itself: every so often, or
@@ -73,9 +70,10 @@ func text(v any) bool {
 	return ok && s != ""
 }
 
+// fraction is how much of a life to let pass, a second at least.
 func fraction(d time.Duration, p lease.Policy) time.Duration {
-	now := time.Now()
-	return max(p.ReplaceAt(lease.Lease{TTL: d, IssuedAt: now}, d).Sub(now), soonest)
+	var began time.Time
+	return max(p.ReplaceAt(lease.Lease{TTL: d, IssuedAt: began}, d).Sub(began), soonest)
 }
 
 // unhurried slows down what asks to be read at once again and again.

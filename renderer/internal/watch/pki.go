@@ -2,6 +2,8 @@ package watch
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -141,10 +143,33 @@ func (w *Watcher) choose(b *bundle) (best certificate, key, why string) {
 	return best, key, why
 }
 
-// dueByLife is when c is to be replaced by what it says itself.
+// dueByLife is when c is to be replaced by what it says itself: every start comes
+// to the same moment.
 func (w *Watcher) dueByLife(c certificate) time.Time {
 	life := c.NotAfter.Sub(c.NotBefore)
-	return w.o.Policy.ReplaceAt(lease.Lease{TTL: life, IssuedAt: c.NotBefore}, life)
+	return w.policyFor(c).ReplaceAt(lease.Lease{TTL: life, IssuedAt: c.NotBefore}, life)
+}
+
+// policyFor is the policy with c's own randomness.
+func (w *Watcher) policyFor(c certificate) lease.Policy {
+	p := w.o.Policy
+	if p.Rand != nil {
+		sum := sha256.Sum256(c.Raw)
+		f := float64(binary.BigEndian.Uint64(sum[:])>>11) / (1 << 53)
+		p.Rand = func() float64 { return f }
+	}
+	return p
+}
+
+// resumeCertificate says whether the certificate of an earlier run is still good.
+func (w *Watcher) resumeCertificate(s *vault.Secret) bool {
+	cert, _ := s.Data.Unwrap()["cert"].(string)
+	b := parseBundle(cert)
+	if len(b.certs) == 0 || !time.Now().Before(w.dueByLife(b.certs[0])) {
+		return false
+	}
+	w.cert.expires, w.cert.due = b.certs[0].NotAfter, w.dueByLife(b.certs[0])
+	return true
 }
 
 // dueOfIssued is dueByLife for a certificate that has just come, whose own
@@ -152,14 +177,13 @@ func (w *Watcher) dueByLife(c certificate) time.Time {
 // most of a short life, and the clocks may differ.
 func (w *Watcher) dueOfIssued(c certificate, now time.Time) time.Time {
 	usable := min(c.NotAfter.Sub(now), c.NotAfter.Sub(c.NotBefore))
-	latest := w.o.Policy.ReplaceAt(lease.Lease{TTL: usable, IssuedAt: now}, usable)
+	latest := w.policyFor(c).ReplaceAt(lease.Lease{TTL: usable, IssuedAt: now}, usable)
 	at := w.dueByLife(c)
 	if at.After(latest) || at.Before(now.Add(usable/3)) {
 		at = latest
 	}
 	if at.Sub(now) < minCertPause {
-		w.o.Log.Warn("a new certificate is due for replacement already: is this host's clock right, is its TTL long enough?",
-			"secret", w.o.Request.String(), "expires", c.NotAfter)
+		w.log.Warn("a new certificate is due for replacement already: is this host's clock right, is its TTL long enough?", "expires", c.NotAfter)
 		return now.Add(w.cert.soon.Next())
 	}
 	w.cert.soon.Reset()
@@ -243,6 +267,7 @@ func (w *Watcher) holdCertificate(ctx context.Context) error {
 		t := time.NewTimer(min(left, time.Minute))
 		select {
 		case <-t.C:
+		case <-w.poke:
 		case <-ctx.Done():
 			t.Stop()
 			return ctx.Err()

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -222,18 +223,46 @@ func TestCertificate(t *testing.T) {
 	})
 }
 
-// However the jitter falls, a certificate is replaced between 0.95 of the
-// threshold and the threshold.
+// A certificate's jitter is its own: it is replaced within a quarter of its life
+// before the threshold, and every start comes to the same moment.
 func TestCertificateJitter(t *testing.T) {
-	for _, r := range []float64{0, 0.5, 0.999} {
-		issuing(t, func(a *authority) {
-			a.policy = lease.Policy{Threshold: 0.5, Rand: func() float64 { return r }}
+	issuing(t, func(a *authority) {
+		a.policy = lease.Policy{Threshold: 0.5, Rand: func() float64 { return 0.3 }}
+		moments := map[time.Duration]bool{}
+		for range 5 {
 			a.start("pki/issue/web", "common_name", "a.example.com")
-			at := time.Duration((1030*0.5*(1-0.05*r) - 30) * float64(time.Second)) // dated back by 30 s
-			a.issued(at-2*time.Second, 1)
-			a.issued(3*time.Second, 1)
-		})
-	}
+			cert, key, ca, _ := one(a.t, a.issued(0, 1))
+			a.stop()
+			a.render(cert, key, ca)
+			a.stop = nil
+			issued := time.Now()
+			for time.Since(issued) < 200*time.Second { // each start asks the file only
+				a.start("pki/issue/web", "common_name", "a.example.com")
+				a.issued(10*time.Second, 0)
+			}
+			for before := a.asked(); a.asked() == before; {
+				a.after(time.Second)
+			}
+			at := time.Since(issued)
+			// Of 1030 s, dated back by 30 s.
+			if moments[at] = true; at < 227*time.Second || at > 486*time.Second {
+				t.Errorf("replaced after %v", at)
+			}
+			a.stop()
+			a.stop = nil
+			a.render()
+		}
+		if len(moments) < 3 {
+			t.Errorf("replaced after %v", moments)
+		}
+		said := map[string]bool{}
+		for _, m := range regexp.MustCompile(`replaced_at=(\S+)`).FindAllStringSubmatch(a.log.String(), -1) {
+			said[m[1]] = true
+		}
+		if len(said) != 5 {
+			t.Errorf("%d moments for 5 certificates", len(said))
+		}
+	})
 }
 
 // Without a session a good certificate is used all the same.

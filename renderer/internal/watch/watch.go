@@ -7,6 +7,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -21,6 +22,7 @@ type Sessions struct {
 	mu      sync.Mutex
 	current *vault.Session
 	changed chan struct{}
+	kinds   kinds
 }
 
 // Set makes s the present session.
@@ -146,32 +148,50 @@ type Options struct {
 // Watcher watches one request. Create it with New and give it one Run.
 type Watcher struct {
 	o     Options
+	log   *slog.Logger
 	last  *vault.Secret
 	tries int
 	local bool // the last answer came from this host
 	cert  certState
+	rot   rotation
 
-	hurried int // reads in a row that asked for the next at once
+	grant          // of last
+	held   *holder // of last's lease; nil = it has none
+	why    string  // Reason of the value that comes next; "" = it shows by itself
+	asked  time.Time
+	poke   chan struct{} // keeps one
+	maker  maker
+	ends   lease.Backoff // between leases that Vault ended early, one after another
+	ending bool          // the last one was, and the present one was not confirmed
 
-	poke chan struct{} // one is kept
+	hurried int  // reads in a row that asked for the next at once
+	resumed bool // last is of an earlier run
+}
+
+// grant is what a value hangs on.
+type grant struct {
+	base *vault.Session // of Options.Sessions; nil = Vault was not asked
+	used *vault.Session // that it was read with: base, or one below it
+	own  bool           // used has a token of its own
 }
 
 // New prepares a Watcher.
 func New(o Options) *Watcher {
-	if o.MinBackoff == 0 {
-		o.MinBackoff = 250 * time.Millisecond
+	o.MinBackoff = cmp.Or(o.MinBackoff, 250*time.Millisecond)
+	o.MaxBackoff = max(cmp.Or(o.MaxBackoff, 30*time.Second), o.MinBackoff)
+	if o.TokenRefused == nil {
+		o.TokenRefused = func() {}
 	}
-	if o.MaxBackoff == 0 {
-		o.MaxBackoff = 30 * time.Second
+	return &Watcher{
+		o: o, log: o.Log.With("secret", o.Request.String()), cert: newCertState(o), why: ReasonFirst, poke: make(chan struct{}, 1),
+		ends: lease.Backoff{Min: time.Second, Max: time.Minute, Rand: o.Policy.Rand},
 	}
-	o.MaxBackoff = max(o.MaxBackoff, o.MinBackoff)
-	return &Watcher{o: o, cert: newCertState(o), poke: make(chan struct{}, 1)}
 }
 
 // Check has the Watcher look at once whether its value is still good: it looks
 // up the lease, or reads again what has none. It never blocks, may be called
-// from anywhere, and asks Vault once a second at most. What is written and
-// certificates are not asked for again by it.
+// from anywhere, and asks Vault once a second at most. It writes nothing again
+// and asks for no certificate: of those it only looks at the clock anew.
 func (w *Watcher) Check() {
 	select {
 	case w.poke <- struct{}{}:
@@ -184,103 +204,36 @@ func (w *Watcher) Run(ctx context.Context, out chan<- Update) error {
 	if w.o.Request.Method == vault.MethodFile {
 		return w.runFile(ctx, out)
 	}
-	for {
-		s, err := w.get(ctx, out)
-		if err != nil {
-			return err
+	defer w.dropSpare(ctx)
+	holds, err := w.resume(ctx, out)
+	for err == nil {
+		if !holds {
+			if err = w.get(ctx, out); err != nil {
+				return err
+			}
 		}
-		if err := w.hold(ctx, s, out); err != nil {
-			return err
-		}
+		holds, err = false, w.hold(ctx, out)
 	}
+	return err
 }
 
 // get reports the next value: from Vault, or for a certificate from where it
-// is in place already. The session is nil when Vault was not asked.
-func (w *Watcher) get(ctx context.Context, out chan<- Update) (*vault.Session, error) {
+// is in place already.
+func (w *Watcher) get(ctx context.Context, out chan<- Update) error {
 	if w.o.Request.Method == vault.MethodPKI {
 		secret, why := w.fromDestination()
 		if secret != nil {
-			w.o.Log.Info("the certificate in the destination is still good", "secret", w.o.Request.String(), "replaced_at", w.cert.due)
+			w.log.Info("the certificate in the destination is still good", "replaced_at", w.cert.due)
 			w.local = true
-			return nil, w.report(ctx, out, secret)
+			return w.report(ctx, out, secret, grant{})
 		}
-		w.o.Log.Info("asking Vault for a certificate", "secret", w.o.Request.String(), "because", why)
+		w.log.Info("asking Vault for a certificate", "because", why)
 	}
 	w.local = false
 	return w.fetch(ctx, out)
 }
 
-// maxAway is the longest pause while Vault does not answer: what lapsed in the
-// meantime is dead from the moment Vault is back.
-const maxAway = 5 * time.Second
-
-// fetch asks until it has an answer and reports what is new in it.
-func (w *Watcher) fetch(ctx context.Context, out chan<- Update) (*vault.Session, error) {
-	b := lease.Backoff{Min: w.o.MinBackoff, Max: w.o.MaxBackoff, Rand: w.o.Policy.Rand}
-	for {
-		s, err := w.o.Sessions.wait(ctx)
-		if err != nil {
-			return nil, err
-		}
-		secret, err := w.ask(ctx, s)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if err == nil {
-			return s, w.report(ctx, out, secret)
-		}
-		w.tries++
-		if err := send(ctx, out, Update{Request: w.o.Request, Err: err, Tries: w.tries}); err != nil {
-			return nil, err
-		}
-		if vault.ClassOf(err) == vault.InvalidToken {
-			w.o.TokenRefused()
-		}
-		wait := b.Next()
-		if c := vault.ClassOf(err); c == vault.Transient || c == vault.Sealed {
-			wait = min(wait, maxAway)
-		}
-		if err := w.pause(ctx, s, max(wait, vault.RetryAfter(err))); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// pause waits for d, or less when there is another session to try with.
-func (w *Watcher) pause(ctx context.Context, used *vault.Session, d time.Duration) error {
-	s, changed := w.o.Sessions.Get()
-	if s != used {
-		return nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-changed:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	return nil
-}
-
-// report sends secret if it says anything new: other values, or an end to failures.
-func (w *Watcher) report(ctx context.Context, out chan<- Update, secret *vault.Secret) error {
-	same := w.last != nil && !secret.Lease.Leased() && w.last.Data.Equal(secret.Data)
-	recovered := w.tries > 0
-	w.tries = 0
-	if same {
-		w.last.Lease = secret.Lease
-		if !recovered {
-			return nil
-		}
-		return send(ctx, out, Update{Request: w.o.Request, Local: w.local})
-	}
-	w.last = &vault.Secret{}
-	*w.last = *secret
-	return send(ctx, out, Update{Request: w.o.Request, Secret: secret, Local: w.local})
-}
-
+// send tells out, unless ctx ends first.
 func send(ctx context.Context, out chan<- Update, u Update) error {
 	select {
 	case out <- u:
@@ -290,134 +243,35 @@ func send(ctx context.Context, out chan<- Update, u Update) error {
 	}
 }
 
-// hold returns when the secret is to be read again.
-func (w *Watcher) hold(ctx context.Context, s *vault.Session, out chan<- Update) error {
-	if w.last.Lease.Leased() {
-		return w.holdLease(ctx, s, out)
+// woken says what ended a wait.
+type woken int
+
+const (
+	byTime woken = iota
+	bySession
+	byCheck
+)
+
+// wait waits until at, for Check, or until base is not the session any more; a
+// base that is nil is no session.
+func (w *Watcher) wait(ctx context.Context, base *vault.Session, at time.Time) (woken, error) {
+	var changed <-chan struct{}
+	if base != nil {
+		var now *vault.Session
+		if now, changed = w.o.Sessions.Get(); now != base {
+			return bySession, ctx.Err()
+		}
 	}
-	if w.o.Request.Method == vault.MethodPKI {
-		return w.holdCertificate(ctx)
-	}
-	d := w.unhurried(untilNextRead(w.last, w.o.StaticInterval, w.o.Policy))
-	if w.last.Auth != nil { // a token ends with the one that made it
-		_, err := w.waitSession(ctx, s, d)
-		return err
-	}
-	t := time.NewTimer(d)
+	t := time.NewTimer(time.Until(at))
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// holdLease keeps the lease alive. It returns when the lease is to be replaced:
-// because it nears its end, is gone, or hangs on a token that is not used any
-// more.
-func (w *Watcher) holdLease(ctx context.Context, s *vault.Session, out chan<- Update) error {
-	l := w.last.Lease
-	full, last := l.TTL, false
-	retry := lease.Backoff{Min: 500 * time.Millisecond, Max: maxAway, Rand: w.o.Policy.Rand}
-	var again time.Time
-	for {
-		at := w.due(l, full, last)
-		if again.After(at) {
-			at = again
-		}
-		if other, err := w.waitSession(ctx, s, time.Until(at)); err != nil || other {
-			return err
-		}
-		if last || !l.Renewable {
-			return nil
-		}
-		next, err := w.renew(ctx, s, l, full)
-		switch c := vault.ClassOf(err); {
-		case err == nil:
-			l, full = next, max(full, next.TTL)
-			w.last.Lease.IssuedAt, w.last.Lease.TTL = l.IssuedAt, l.TTL
-			last = !l.Renewable || lease.Truncated(l.TTL, full)
-			again = time.Time{}
-			retry.Reset()
-			w.o.Log.Debug("lease renewed", "secret", w.o.Request.String(), "ttl", l.TTL, "last", last)
-			if w.tries > 0 {
-				w.tries = 0
-				if err := send(ctx, out, Update{Request: w.o.Request}); err != nil {
-					return err
-				}
-			}
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case c == vault.LeaseGone || c == vault.NotFound:
-			w.o.Log.Warn("Vault has ended the lease early; asking for new credentials", "secret", w.o.Request.String())
-			return nil
-		case c == vault.Denied || c == vault.Invalid:
-			w.o.Log.Warn("the lease can't be renewed; it will be replaced before it ends", "secret", w.o.Request.String(), "error", err)
-			l.Renewable = false
-		case !time.Now().Before(l.ExpiresAt()):
-			return nil
-		default:
-			if c == vault.InvalidToken {
-				w.o.TokenRefused()
-			}
-			again = time.Now().Add(max(retry.Next(), vault.RetryAfter(err)))
-			if again.After(l.ExpiresAt()) {
-				again = l.ExpiresAt()
-			}
-			w.tries++
-			if err := send(ctx, out, Update{Request: w.o.Request, Err: err, Tries: w.tries}); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-func (w *Watcher) renew(ctx context.Context, s *vault.Session, l lease.Lease, full time.Duration) (lease.Lease, error) {
-	ctx, cancel := context.WithTimeout(ctx, lease.Patience(l, time.Now()))
-	defer cancel()
-	return s.RenewLease(ctx, l, full)
-}
-
-// ask fetches the secret. While what is in use has a lease that lives, an
-// answer is not awaited longer than that allows.
-func (w *Watcher) ask(ctx context.Context, s *vault.Session) (*vault.Secret, error) {
-	if w.last != nil && w.last.Lease.Leased() && time.Now().Before(w.last.Lease.ExpiresAt()) {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, lease.Patience(w.last.Lease, time.Now()))
-		defer cancel()
-	}
-	if w.o.Request.Method == vault.MethodPKI {
-		return w.issue(ctx, s)
-	}
-	return s.Fetch(ctx, w.o.Request)
-}
-
-func (w *Watcher) due(l lease.Lease, full time.Duration, last bool) time.Time {
-	switch {
-	case last:
-		l.Renewable = true // it was: the overlap is that of a renewable lease
-		return w.o.Policy.ReplaceAt(l, full)
-	case l.Renewable:
-		return w.o.Policy.RenewAt(l)
-	}
-	return w.o.Policy.ReplaceAt(l, full)
-}
-
-// waitSession waits for d; other is true when the session was replaced meanwhile.
-func (w *Watcher) waitSession(ctx context.Context, s *vault.Session, d time.Duration) (other bool, err error) {
-	cur, changed := w.o.Sessions.Get()
-	if cur != s {
-		return true, nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return false, nil
+		return byTime, nil
 	case <-changed:
-		return true, nil
+		return bySession, nil
+	case <-w.poke:
+		return byCheck, nil
 	case <-ctx.Done():
-		return false, ctx.Err()
+		return byTime, ctx.Err()
 	}
 }

@@ -27,6 +27,7 @@ type server struct {
 	read  func() (int, string)
 	renew func() (int, string)
 	head  http.Header
+	other map[string]func() (int, string) // answers at other paths; none = 403
 }
 
 // ask is one request, and when it came.
@@ -48,7 +49,11 @@ func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
 	case r.URL.Path == "/v1/sys/leases/renew":
 		s.note("renew", r)
 		status, body = s.renew()
-	case !strings.HasPrefix(r.URL.Path, "/v1/sys/"):
+	case s.other[r.URL.Path[len("/v1/"):]] != nil:
+		what := r.URL.Path[len("/v1/"):]
+		s.note(what, r)
+		status, body = s.other[what]()
+	case !strings.HasPrefix(r.URL.Path, "/v1/sys/") && !strings.HasPrefix(r.URL.Path, "/v1/auth/token/"):
 		s.note("read", r)
 		status, body = s.read()
 		h = s.head
@@ -95,6 +100,9 @@ type world struct {
 	sessions *watch.Sessions
 	out      chan watch.Update
 	refused  int
+	log      *record
+	watcher  *watch.Watcher
+	stop     func() // ends the Watcher, and says how it ended
 }
 
 // watching runs f beside a Watcher of secret/x in fake time, with a session.
@@ -102,33 +110,66 @@ func watching(t *testing.T, s *server, f func(w *world)) {
 	watchingFor(t, s, vault.Request{Method: vault.MethodRead, Path: "secret/x"}, f)
 }
 
-// watchingFor is watching with another request.
-func watchingFor(t *testing.T, s *server, r vault.Request, f func(w *world)) {
+// watchingFor is watching with another request, and other options.
+func watchingFor(t *testing.T, s *server, r vault.Request, f func(w *world), also ...func(*world, *watch.Options)) {
 	synctest.Test(t, func(t *testing.T) {
 		s.start = time.Now()
 		client, err := vault.New(vault.Options{Address: "http://vault", Transport: s})
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := &world{t: t, s: s, client: client, sessions: &watch.Sessions{}, out: make(chan watch.Update, 10000)}
+		w := &world{t: t, s: s, client: client, sessions: &watch.Sessions{}, out: make(chan watch.Update, 10000), log: &record{}}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		watcher := watch.New(watch.Options{
+		o := watch.Options{
 			Request: r, Sessions: w.sessions, Policy: lease.Policy{}, StaticInterval: 5 * time.Minute,
-			TokenRefused: func() { w.refused++ }, Log: slog.New(slog.DiscardHandler),
+			TokenRefused: func() { w.refused++ }, Log: slog.New(slog.NewTextHandler(w.log, nil)),
+		}
+		for _, set := range also {
+			set(w, &o)
+		}
+		w.watcher = watch.New(o)
+		go func() { done <- w.watcher.Run(ctx, w.out) }()
+		w.stop = sync.OnceFunc(func() {
+			cancel()
+			if err := <-done; !errors.Is(err, context.Canceled) {
+				t.Errorf("Run ended with %v", err)
+			}
 		})
-		go func() { done <- watcher.Run(ctx, w.out) }()
 		w.session(1)
 		f(w)
-		cancel()
-		if err := <-done; !errors.Is(err, context.Canceled) {
-			t.Errorf("Run ended with %v", err)
+		w.stop()
+		if strings.Contains(w.log.String(), "canary") {
+			t.Errorf("the log holds a secret: %s", w.log)
 		}
 	})
 }
 
+// record is a log that tests read while it is written.
+type record struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (r *record) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(p)
+}
+
+func (r *record) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.String()
+}
+
+// with gives a session with a token.
+func (w *world) with(token string, n uint64) *vault.Session {
+	return w.client.With(vault.NewToken(token), n)
+}
+
 func (w *world) session(n uint64) {
-	w.sessions.Set(w.client.With(vault.NewToken(fmt.Sprint("canary-token-", n)), n))
+	w.sessions.Set(w.with(fmt.Sprint("canary-token-", n), n))
 }
 
 // after sleeps and gives what came until then.
@@ -177,8 +218,17 @@ func fullSecret(u watch.Update) string {
 func TestRenewalCadence(t *testing.T) {
 	s := &server{read: always(200, leased(60, true, "canary-1")), renew: always(200, renewed(60))}
 	watching(t, s, func(w *world) {
-		if got := w.after(205 * time.Second); len(got) != 1 || !strings.Contains(fullSecret(got[0]), "canary-1") {
-			t.Errorf("%d updates", len(got))
+		got := w.after(205 * time.Second)
+		if len(got) != 6 || !strings.Contains(fullSecret(got[0]), "canary-1") || got[0].Reason != watch.ReasonFirst {
+			t.Fatalf("%d updates", len(got))
+		}
+		for i, u := range got {
+			if u.Secret != nil != (i == 0) || u.Err != nil || u.Full != time.Minute || u.Last || u.Session == nil || u.Own {
+				t.Errorf("update %d: %+v", i, u)
+			}
+			if left := u.Lease.IssuedAt.Sub(s.start); left != time.Duration(40*i)*time.Second || !u.Lease.Leased() {
+				t.Errorf("update %d: a lease of %v", i, left)
+			}
 		}
 		equal(t, "renewed", s.when("renew"), 40, 80, 120, 160, 200)
 		equal(t, "read", s.when("read"), 0)
@@ -199,8 +249,11 @@ func TestTruncatedRenewal(t *testing.T) {
 		got := w.after(100 * time.Second)
 		equal(t, "renewed", s.when("renew"), 40, 80)
 		equal(t, "read", s.when("read"), 0, 90) // 20 s before the end at 110 s
-		if len(got) != 2 {
-			t.Errorf("%d updates", len(got))
+		if len(got) != 4 || got[1].Last || !got[2].Last || got[2].Lease.TTL != 30*time.Second || got[2].Full != time.Minute {
+			t.Fatalf("updates %+v", got)
+		}
+		if got[3].Secret == nil || got[3].Reason != watch.ReasonMaxTTL || got[3].Last {
+			t.Errorf("replaced because %q", got[3].Reason)
 		}
 	})
 }
@@ -342,17 +395,6 @@ func TestKnownLives(t *testing.T) {
 		"static role": {
 			always(200, `{"data":{"password":"canary-1","ttl":30,"rotation_period":3600}}`), []float64{0, 31, 62, 93},
 		},
-		"static role, right now": {
-			always(200, `{"data":{"password":"canary-1","ttl":0,"rotation_period":3600}}`), []float64{0, 1, 2, 3},
-		},
-		"static role that never gets there": {
-			always(200, `{"data":{"password":"canary-1","ttl":0,"rotation_period":3600}}`),
-			[]float64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 25},
-		},
-		"static role by the calendar": {
-			always(200, `{"data":{"password":"canary-1","ttl":30,"rotation_schedule":"0 0 * * SAT","rotation_window":3600,"last_vault_rotation":"2024-05-06T26:26:42Z"}}`),
-			[]float64{0, 31, 62},
-		},
 		"lease that was granted no time": {
 			always(200, `{"lease_id":"secret/x/canary-lease","lease_duration":0,"renewable":true,"data":{"password":"canary-1"}}`), []float64{0, 1, 2},
 		},
@@ -417,7 +459,9 @@ func TestHugeTTL(t *testing.T) {
 	s := &server{read: always(200, `{"data":{"k":"canary-1","ttl":9999999999999,"rotation_period":1}}`)}
 	watching(t, s, func(w *world) {
 		w.after(time.Hour)
-		equal(t, "read", s.when("read"), 0)
+		if n := len(s.when("read")); n != 13 { // somebody may have it rotated
+			t.Errorf("read %d times", n)
+		}
 	})
 }
 
