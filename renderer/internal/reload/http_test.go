@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -205,6 +206,26 @@ func TestHTTPStops(t *testing.T) {
 	if err := (&HTTP{URL: url}).Run(ctx); !errors.Is(err, why) {
 		t.Errorf("%v", err)
 	}
+}
+
+// late is a context whose end is noticed a little after its deadline.
+type late struct{ context.Context }
+
+func (late) Deadline() (time.Time, bool) { return time.Now(), true }
+
+// A dialer that was quicker than the context does not hide whose limit it was.
+func TestFailureAtTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		go func() {
+			time.Sleep(time.Millisecond)
+			cancel(errTimeout)
+		}()
+		err := failure(late{ctx}, &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}, time.Second)
+		if err.Error() != "no answer within 1s" {
+			t.Error(err)
+		}
+	})
 }
 
 func TestCheckURL(t *testing.T) {
