@@ -132,14 +132,7 @@ func (h *holder) due() time.Time {
 	if h.never || h.l.TTL <= 0 {
 		return time.Time{}
 	}
-	if !h.done() {
-		return h.renewAt()
-	}
-	// A token that can't be renewed any more hands over as a renewable
-	// lease does: everything made with it ends with it.
-	l := h.l
-	l.Renewable = true
-	return later(h.policy.ReplaceAt(l, h.full), h.again)
+	return h.upkeep.due()
 }
 
 type waking int

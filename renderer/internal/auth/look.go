@@ -74,7 +74,7 @@ func (h *holder) look(ctx context.Context) (reason string) {
 	if h.never {
 		return ""
 	}
-	l, err := h.standing(ctx)
+	l, err := h.ask(ctx)
 	switch c := vault.ClassOf(err); {
 	case err == nil:
 		h.looks.seen = true
@@ -95,9 +95,9 @@ func (h *holder) look(ctx context.Context) (reason string) {
 	return ""
 }
 
-// standing looks the token up, and does not wait longer for an answer than the
+// ask looks the token up, and does not wait longer for an answer than the
 // token's life allows.
-func (h *holder) standing(ctx context.Context) (lease.Lease, error) {
+func (h *holder) ask(ctx context.Context) (lease.Lease, error) {
 	if h.l.TTL > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, lease.Patience(h.l, time.Now()))
@@ -113,9 +113,10 @@ const lookSlack = 2 * time.Second
 // known one: somebody else has renewed the token or cut it short, or the clock
 // was set.
 func (h *holder) stands(l lease.Lease) {
+	l.Renewed = h.l.Renewed
 	l.Renewable = l.Renewable && h.l.Renewable // a renewal may have been refused
-	ends := (l.TTL > 0) == (h.l.TTL > 0) && l.ExpiresAt().Sub(h.l.ExpiresAt()).Abs() <= lookSlack
-	if ends && l.Renewable == h.l.Renewable || l.TTL <= 0 && h.l.TTL <= 0 {
+	ends := (l.TTL > 0) == (h.l.TTL > 0) && (l.TTL <= 0 || l.ExpiresAt().Sub(h.l.ExpiresAt()).Abs() <= lookSlack)
+	if ends && (l.Renewable == h.l.Renewable || l.TTL <= 0) {
 		return
 	}
 	h.o.Log.Info("the token's life is another than expected", "ttl", l.TTL, "renewable", l.Renewable)

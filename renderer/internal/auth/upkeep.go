@@ -20,9 +20,20 @@ type upkeep struct {
 	last  bool          // no renewal will help any more
 	again time.Time     // the next try after a failed renewal
 	retry lease.Backoff
+
+	planned time.Time // for how the token stood then: a plan that is made again is jittered again
+	stood   standing
+}
+
+// standing is what a plan is made for.
+type standing struct {
+	l    lease.Lease
+	full time.Duration
+	last bool
 }
 
 func newUpkeep(s *vault.Session, l lease.Lease, full time.Duration, last bool, p lease.Policy, log *slog.Logger) *upkeep {
+	p.Threshold = 0 // it is for secrets
 	return &upkeep{
 		s: s, policy: p, log: log, l: l, full: max(full, l.TTL), last: last,
 		retry: lease.Backoff{Min: 500 * time.Millisecond, Max: 10 * time.Second, Rand: p.Rand},
@@ -37,6 +48,7 @@ func (u *upkeep) prolong(ctx context.Context) (reason string) {
 	next, err := renew(ctx, u.s, u.l)
 	switch c := vault.ClassOf(err); {
 	case err == nil:
+		next.Renewed = true
 		u.l, u.full = next, max(u.full, next.TTL)
 		u.last = !u.l.Renewable || lease.Truncated(u.l.TTL, u.full)
 		u.again = time.Time{}
@@ -65,8 +77,24 @@ func renew(ctx context.Context, s *vault.Session, l lease.Lease) (lease.Lease, e
 	return s.RenewSelf(ctx)
 }
 
-// renewAt is when to renew, or to try that again.
-func (u *upkeep) renewAt() time.Time { return later(u.policy.RenewAt(u.l), u.again) }
+// due is when to renew the token, or when that is of no use any more to have
+// another one in its place; after a failure when to try again. It is for tokens
+// that end.
+func (u *upkeep) due() time.Time {
+	if now := (standing{u.l, u.full, u.last}); u.planned.IsZero() || u.stood != now {
+		u.planned, u.stood = u.plan(), now
+	}
+	return later(u.planned, u.again)
+}
+
+func (u *upkeep) plan() time.Time {
+	if !u.done() {
+		return u.policy.RenewAt(u.l)
+	}
+	l := u.l
+	l.Renewable = l.Renewable || u.last // it was
+	return u.policy.ReplaceAt(l, u.full)
+}
 
 // keepAt is when a token that nothing new uses needs something: a renewal, or
 // when there is none any more, its end. Zero when it never ends.
@@ -77,7 +105,7 @@ func (u *upkeep) keepAt() time.Time {
 	case u.done():
 		return u.l.ExpiresAt()
 	}
-	return u.renewAt()
+	return u.due()
 }
 
 func later(a, b time.Time) time.Time {

@@ -154,9 +154,10 @@ func (r *renewal) mint(ctx context.Context, s *vault.Session, ttl time.Duration)
 	}}, nil
 }
 
-// due is when something that ends is replaced: two thirds into its life.
+// due is when something that ends is replaced: two thirds into its life, the
+// first time earlier by chance, so that programs which began together part.
 func (r *renewal) due(created time.Time, life time.Duration) time.Time {
-	return lease.Policy{Rand: r.m.Rand}.RenewAt(lease.Lease{TTL: life, IssuedAt: created})
+	return lease.Policy{Rand: r.m.Rand}.RenewAt(lease.Lease{TTL: life, IssuedAt: created, Renewed: r.st.Minted != nil})
 }
 
 // mintSpare makes the spare SecretID, which is remembered out of its wrapping.

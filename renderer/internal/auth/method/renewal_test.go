@@ -208,7 +208,7 @@ func TestRenewForEver(t *testing.T) {
 						if r.content() == first {
 							t.Error("the file has what was delivered")
 						}
-						for range 5 {
+						for range 3 {
 							r.wraps()
 							r.after(3 * time.Hour)
 							r.restart()

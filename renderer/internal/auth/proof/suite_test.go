@@ -30,6 +30,11 @@ func TestRealVault(t *testing.T) {
 	}{
 		{"approle", s.approle},
 		{"approle wrapped", s.approleWrapped},
+		{"approle renewed", s.approleRenewed},
+		{"approle renewed without limits", s.approleRenewedUnlimited},
+		{"approle renewed and stolen", s.approleRenewedStolen},
+		{"approle renewed and denied", s.approleRenewedDenied},
+		{"resumed tokens", s.resumed},
 		{"token_file", s.tokenFile},
 		{"userpass", s.userpass},
 		{"jwt", s.jwt},
