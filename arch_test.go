@@ -45,6 +45,7 @@ var layers = map[string]int{
 	"renderer/internal/rollout":       2,
 	"renderer/internal/policy":        2,
 	"renderer/internal/fixture":       2,
+	"renderer/internal/limits":        2,
 	"webapp/internal/web":             2,
 
 	"renderer/internal/auth/cloud/cloudtest": 2, // helps tests

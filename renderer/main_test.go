@@ -61,8 +61,9 @@ func TestScripts(t *testing.T) {
 			"notified": cmdNotified,
 			"get":      cmdGet,
 
-			"root-token": cmdRootToken,
-			"users":      cmdUsers,
+			"root-token":     cmdRootToken,
+			"users":          cmdUsers,
+			"wrap-secret-id": cmdWrapSecretID,
 		},
 	})
 }

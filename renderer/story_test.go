@@ -111,13 +111,15 @@ func cmdRootToken(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(b.vault.RootToken()), 0o600))
 }
 
-// cmdUsers: users N checks how many accounts the database has.
+// cmdUsers: users N checks how many accounts the database has, when what Vault
+// does behind its answers is done.
 func cmdUsers(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: users number")
 	}
 	b, _ := ts.Value(backendKey{}).(*backend)
-	if n := len(b.db.Users()); strconv.Itoa(n) != args[0] {
+	n := 0
+	if !within(patience/4, func() bool { n = len(b.db.Users()); return strconv.Itoa(n) == args[0] }) {
 		ts.Fatalf("%d users", n)
 	}
 }

@@ -1,9 +1,10 @@
 package main
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -19,37 +20,76 @@ owners, certificates. Nothing is changed and no server is asked.
 
     $ vault-renderer validate -config=agent.hcl
     $ vault-renderer validate -strict -json -config=/etc/vault-agent.d
+    $ vault-renderer validate -online -config=agent.hcl
 
-Exit codes: 0 usable (there may be warnings), 2 not usable, 1 wrong options.
+With -online it then logs in, asks for the secrets that the templates name for
+certain, and renews them and the token for as long as Vault allows. It says what
+ends each of them first (its lease, the lease's maximum, the token, the token's
+maximum), how long old and new credentials will overlap, and which lines are
+missing in the token's policies. At the end, also when it is interrupted, the
+token is revoked and with it what was leased. The token of a token_file is not
+its own: that one is neither prolonged nor revoked, only the leases end.
+
+    A login is used up: of a SecretID that is good for some logins, one. A
+    SecretID that is wrapped is good for one reader alone, and the agent would
+    find it gone: then -online wants -use-secret-id as well.
+
+Exit codes: 0 usable (there may be warnings), 2 not usable, 1 wrong options, or
+Vault could not be asked.
 
 `
 
 // invalid is validate's exit code for a configuration that would not run.
 const invalid = 2
 
+// validateFlags are the options of the validate command.
+type validateFlags struct {
+	agentFlags
+	asJSON, online, useSecretID bool
+	timeout                     time.Duration
+}
+
 func runValidate(args []string, stdout, stderr io.Writer) int {
-	f := &agentFlags{}
+	f := &validateFlags{}
 	set := f.options("vault-renderer validate")
-	asJSON := set.Bool("json", false, "write the diagnostics to standard output as JSON")
-	groups := []group{{"Options (those of the agent command may stay)", []string{"config", "strict", "json"}}}
+	set.BoolVar(&f.asJSON, "json", false, "write the diagnostics to standard output as JSON")
+	set.BoolVar(&f.online, "online", false, "log in, and measure what Vault grants")
+	set.BoolVar(&f.useSecretID, "use-secret-id", false, "with -online, use up a wrapped SecretID: the agent needs a new one then")
+	set.DurationVar(&f.timeout, "timeout", time.Minute, "with -online, give up asking Vault after this `time`")
+	groups := []group{{"Options (those of the agent command may stay)", []string{"config", "strict", "json", "online", "use-secret-id", "timeout"}}}
 	if err := f.begin(set, args, stdout, validateUsage, groups); err != nil {
 		return refused(stderr, err)
 	}
+	return f.validate(stdout, stderr)
+}
+
+func (f *validateFlags) validate(stdout, stderr io.Writer) int {
 	cfg, diags := f.load()
 	if cfg != nil {
 		diags = together(diags, agent.Validate(cfg))
 	}
+	var grants *grants
+	var asked error
+	if f.online && !diags.HasErrors() {
+		grants, asked = f.ask(cfg, stderr)
+	}
 	var err error
-	if *asJSON {
-		err = printJSON(stdout, diags)
+	if f.asJSON {
+		err = printJSON(stdout, diags, grants)
 	} else if printDiagnostics(stderr, cfg, diags); !diags.HasErrors() {
 		_, err = fmt.Fprintf(stdout, "The configuration is usable%s.\n", warned(diags))
+		if err == nil && grants != nil {
+			err = grants.print(stdout)
+		}
 	}
-	switch {
-	case err != nil:
+	if err = errors.Join(err, asked); err != nil {
 		report.Error(stderr, err)
 		return 1
-	case diags.HasErrors():
+	}
+	if grants != nil {
+		report.Error(stderr, grants.err())
+	}
+	if diags.HasErrors() || grants != nil && grants.err() != nil {
 		return invalid
 	}
 	return 0
@@ -72,6 +112,7 @@ type verdict struct {
 	Errors      int          `json:"error_count"`
 	Warnings    int          `json:"warning_count"`
 	Diagnostics []diagnostic `json:"diagnostics"`
+	Online      *grants      `json:"online,omitempty"`
 }
 
 type diagnostic struct {
@@ -95,8 +136,8 @@ type pos struct {
 	Byte   int `json:"byte"`
 }
 
-func printJSON(w io.Writer, diags hcl.Diagnostics) error {
-	v := verdict{Valid: !diags.HasErrors(), Diagnostics: []diagnostic{}}
+func printJSON(w io.Writer, diags hcl.Diagnostics, online *grants) error {
+	v := verdict{Valid: !diags.HasErrors(), Diagnostics: []diagnostic{}, Online: online}
 	for _, d := range diags {
 		out := diagnostic{Severity: "warning", Summary: d.Summary, Detail: d.Detail}
 		if d.Severity == hcl.DiagError {
@@ -114,8 +155,5 @@ func printJSON(w io.Writer, diags hcl.Diagnostics) error {
 		}
 		v.Diagnostics = append(v.Diagnostics, out)
 	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	return indented(w, v)
 }
