@@ -191,7 +191,7 @@ func fleet(n int, c fleetCase) (load, int) {
 	return sum, made
 }
 
-var fleetSize = flag.Int("fleet", 5_000, "the `number` of agents in TestFleet")
+var fleetSize = flag.Int("fleet", 2_000, "the `number` of agents in TestFleet")
 
 // A fleet that was started together does not come back together. The benchmark
 // runs it with 100,000 agents; fewer are looked at through longer buckets, so

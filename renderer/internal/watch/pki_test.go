@@ -35,6 +35,7 @@ type authority struct {
 	dest   string
 	stop   func()
 	policy lease.Policy
+	resume *watch.Resume
 	log    bytes.Buffer
 
 	mu      sync.Mutex
@@ -122,7 +123,7 @@ func (a *authority) start(path string, pairs ...string) {
 	ctx, cancel := context.WithCancel(a.t.Context())
 	w := watch.New(watch.Options{
 		Request:  vault.Request{Method: vault.MethodPKI, Path: path, Params: string(params)},
-		Sessions: a.sessions, Policy: a.policy, StaticInterval: 5 * time.Minute,
+		Sessions: a.sessions, Policy: a.policy, StaticInterval: 5 * time.Minute, Resume: a.resume,
 		TokenRefused: func() {}, Log: slog.New(slog.NewTextHandler(&a.log, nil)),
 	})
 	done := make(chan error, 1)
