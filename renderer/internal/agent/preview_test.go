@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -65,7 +64,7 @@ func TestPreview(t *testing.T) {
 		if len(p.Secrets) != 2 {
 			t.Errorf("%d secrets", len(p.Secrets))
 		}
-		synctest.Wait()
+		time.Sleep(time.Second) // what hung on the token goes a little after it
 		if n := len(w.db.Users()); n != 0 {
 			t.Errorf("%d accounts live on", n)
 		}
@@ -97,7 +96,7 @@ func TestPreviewThatFails(t *testing.T) {
 		if _, err := w.preview(time.Minute); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
-		synctest.Wait()
+		time.Sleep(time.Second)
 		if n := w.asked("revoke-self"); n != 2 || len(w.db.Users()) != 0 {
 			t.Errorf("%d revocations, accounts %v", n, w.db.Users())
 		}
