@@ -46,7 +46,7 @@ func (f *validateFlags) ask(cfg *config.Config, stderr io.Writer) (*grants, erro
 	case err == nil:
 		return out, nil
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		err = report.WithHint(fmt.Errorf("Vault was not asked to the end in %s: %w", f.timeout, err), "does Vault answer? -timeout allows more time")
+		err = report.WithHint(fmt.Errorf("gave up asking Vault after %s: %w", f.timeout, err), "does Vault answer? -timeout allows more time")
 	case ctx.Err() != nil:
 		err = errors.New("interrupted")
 	case !measured:

@@ -2,6 +2,7 @@ package dbpool_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"net"
 	"os"
@@ -11,6 +12,21 @@ import (
 	"vault-renderer/testbed/mariadb"
 	"vault-renderer/webapp/dbpool"
 )
+
+// A request that survives the loss of its account: the statement runs again, on
+// the credentials that somebody puts to use meanwhile.
+func ExamplePool_Do() {
+	var pool *dbpool.Pool                           // from Open
+	askForNewOnes := func(error) { /* not here */ } // say to whom: it must not block
+
+	addOrder := func(ctx context.Context, item string) error {
+		return pool.Do(ctx, dbpool.Retry{Refused: askForNewOnes}, func(ctx context.Context, c *sql.Conn) error {
+			_, err := c.ExecContext(ctx, "INSERT INTO orders (item) VALUES (?)", item)
+			return err
+		})
+	}
+	_ = addOrder
+}
 
 // The whole life of a credential: used, replaced, drained, revoked.
 func Example() {
