@@ -206,7 +206,18 @@ func (r *run) repairOver(context.Context) (Outcome, error) {
 	}
 	if !r.j.Open() {
 		r.j = Journal{}
+		return goOn, nil
 	}
+	next, links := r.j.withoutBefore()
+	if len(links) == 0 {
+		return goOn, nil
+	}
+	// It could not be written down that all of that was renamed.
+	if err := r.record(next); err != nil {
+		return NotPlaced, err
+	}
+	r.j = next
+	r.drop(links)
 	return goOn, nil
 }
 

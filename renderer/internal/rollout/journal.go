@@ -127,8 +127,9 @@ func (j Journal) links() (out []destination.Previous) {
 func (j Journal) withoutBefore() (rest Journal, before []destination.Previous) {
 	rest = j.clone()
 	for i := range rest.Files {
-		before = append(before, rest.Files[i].Before)
-		rest.Files[i].Before = destination.Previous{}
+		if p := rest.Files[i].Before; p.Path != "" {
+			before, rest.Files[i].Before = append(before, p), destination.Previous{}
+		}
 	}
 	return rest, before
 }

@@ -138,6 +138,9 @@ func (w *world) record(j Journal) error {
 	w.stages = append(w.stages, j.Stage)
 	raw, err := json.Marshal(j)
 	w.durable = raw
+	for i := range j.Files { // it is ours
+		j.Files[i] = JournalFile{}
+	}
 	return err
 }
 
