@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"vault-renderer/renderer/internal/config"
 	"vault-renderer/renderer/internal/destination"
@@ -39,6 +41,7 @@ type flight struct {
 	// generation is what it brings, once it is in place.
 	generation reload.Generation
 	result     rollout.Result // valid once the flight has landed
+	again      bool           // it only tells and asks of what is in place already
 }
 
 // inFlight gives the flight that one of the group is in.
@@ -80,7 +83,7 @@ func (a *Agent) launch(group []*unit, rules []config.Rollout) {
 	at.Record = a.recorder(f)
 	at.Acked = m.generation
 	if j := m.unacked; j != nil && j.Generation.Digest == rollout.Digest(outs) {
-		at.Resume = j
+		at.Resume, f.again = j, true
 	} else {
 		at.Over = j
 	}
@@ -128,9 +131,7 @@ func (a *Agent) record(f *flight, j rollout.Journal) {
 		m.stage = "placed"
 	case rollout.Placed:
 		m.stage = "waiting for ack"
-		for u, ids := range f.leases {
-			u.placed = ids
-		}
+		a.brought(f)
 	case rollout.GoingBack:
 		m.stage = "refused"
 	}
@@ -151,7 +152,7 @@ func (a *Agent) noWayBack(group []*unit) func() bool {
 				unknown = true // it has ended, and is out of the book
 			}
 		}
-		unknown = unknown || !u.done && len(u.leases) > 0
+		unknown = unknown || !u.done && len(u.acked) == 0 && len(u.leases) > 0
 	}
 	sessions := make([]*vault.Session, len(olds))
 	for i, l := range olds {
@@ -269,11 +270,20 @@ func (a *Agent) inPlace(f *flight) {
 	if a.inspectAt.IsZero() {
 		a.inspectAt = time.Now().Add(a.plan.cfg.TemplateConfig.StaticSecretRenderInterval)
 	}
-	g := f.generation
+	a.brought(f)
 	for _, u := range f.group {
-		u.placed, u.side, u.done, u.told = f.leases[u], f.side[u], true, true
+		u.done, u.told = true, true
 		u.stamp = destination.Stat(u.file.Path)
 		u.heal()
+	}
+	a.logRendered(f)
+}
+
+// brought notes what a flight has put in place.
+func (a *Agent) brought(f *flight) {
+	g := f.generation
+	for _, u := range f.group {
+		u.placed, u.side = f.leases[u], f.side[u]
 		if g.N != 0 {
 			u.generation = g.N
 		}
@@ -283,12 +293,11 @@ func (a *Agent) inPlace(f *flight) {
 			}
 		}
 	}
-	a.logRendered(f)
 }
 
 func (a *Agent) logRendered(f *flight) {
 	for i, changed := range f.result.Changed {
-		if changed {
+		if changed && !f.again {
 			a.o.Metrics.TemplateRendered()
 			a.log("template.server").Info("rendered", "destination", f.paths[i], "rollout", f.name, "generation", f.generation.N)
 		}
@@ -305,7 +314,10 @@ func (a *Agent) kept(f *flight, m *moved) {
 // refused notes that the files are those of the generation before.
 func (a *Agent) refused(f *flight, m *moved) {
 	for _, u := range f.group {
-		u.placed = u.acked
+		u.placed, u.generation = u.acked, m.generation
+		if digest, err := destination.Digest(u.file.Path); err == nil {
+			u.digest = digest
+		}
 		if u.done {
 			u.stamp = destination.Stat(u.file.Path)
 		}
@@ -326,8 +338,12 @@ func (a *Agent) unwell(f *flight, m *moved, stage, what string) {
 	}
 	next := time.Now().Add(m.retry.Next())
 	a.failAll(f.group, m.err, next)
-	if text := stage + m.err.Error(); text != m.logged {
-		m.logged = text
+	said := stage
+	if f.result.Outcome == rollout.CheckFailed || f.result.Outcome == rollout.NotPlaced {
+		said += withoutNumbers(m.err.Error())
+	}
+	if said != m.logged {
+		m.logged = said
 		args := []any{"rollout", f.name, "error", m.err, "next_try_in", time.Until(next).Round(time.Second)}
 		var ce *reload.CheckError
 		if errors.As(m.err, &ce) && ce.Output != "" {
@@ -335,6 +351,16 @@ func (a *Agent) unwell(f *flight, m *moved, stage, what string) {
 		}
 		a.log("rollout").Error(what, args...)
 	}
+}
+
+// withoutNumbers makes the texts of one failure alike for all generations.
+func withoutNumbers(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsDigit(r) {
+			return -1
+		}
+		return r
+	}, text)
 }
 
 // failAll has all of a group tried again at one time; zero = each by its own pauses.

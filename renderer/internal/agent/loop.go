@@ -291,6 +291,9 @@ func (a *Agent) onUpdate(u watch.Update) {
 	if e.secret != nil {
 		old = e.secret.Lease
 	}
+	if l := a.ledger.lent[old.ID]; l != nil && (u.Reason == watch.ReasonRevoked || u.Reason == watch.ReasonExpired) {
+		l.ends.Store(0)
+	}
 	e.secret, e.session, e.own = u.Secret, u.Session, u.Own
 	e.since, e.reason = u.Secret.Lease.IssuedAt, u.Reason
 	if _, there := a.resumable[u.Request]; there {

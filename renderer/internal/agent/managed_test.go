@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"os"
 	"strings"
 	"testing"
@@ -35,14 +36,16 @@ func (w *world) acking(r config.Rollout, names ...string) *application {
 		}
 	}
 	app := &application{w: w}
-	go app.run(w.path(names[0]))
+	ctx, cancel := context.WithCancel(context.Background())
+	w.after = append(w.after, cancel)
+	go app.run(ctx, w.path(names[0]))
 	return app
 }
 
-func (p *application) run(path string) {
+func (p *application) run(ctx context.Context, path string) {
 	for {
 		select {
-		case <-p.w.t.Context().Done():
+		case <-ctx.Done():
 			return
 		case <-time.After(time.Second):
 		}
@@ -85,10 +88,10 @@ func TestRevokedAfterAck(t *testing.T) {
 					case 2:
 						two++
 					default:
-						t.Fatalf("%d accounts\n%s", n, w.log.String())
+						w.t.Fatalf("%d accounts\n%s", n, w.log.String())
 					}
 					if !w.alive("db") && w.file("db") != "" {
-						t.Fatal("dead credentials in the file")
+						w.t.Fatal("dead credentials in the file")
 					}
 				}
 				if n := w.logged("the application uses the new generation"); n < 5 || two > 20*n || one < 3000 {
@@ -120,12 +123,12 @@ func TestNoAckGoesBack(t *testing.T) {
 		time.Sleep(6 * time.Minute)
 		synctest.Wait()
 		if w.logged("level=ERROR", "files of the one before are back") != 1 {
-			t.Fatalf("not refused:\n%s", w.log.String())
+			w.t.Fatalf("not refused:\n%s", w.log.String())
 		}
 		for range 40 * 60 {
 			time.Sleep(time.Second)
-			if w.file("other") != other || !w.alive("db") {
-				t.Fatal("the credentials changed or ended")
+			if w.file("other") != other || !w.alive("other") {
+				w.t.Fatal("the credentials changed or ended")
 			}
 		}
 		if r := w.report(); r.Ready || len(r.Reasons) == 0 {
@@ -161,7 +164,7 @@ func TestNeverBackToTheDead(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		if got := w.file("db"); got == before || !w.alive("db") {
-			t.Fatalf("dead credentials are back\n%s", w.log.String())
+			w.t.Fatalf("dead credentials are back\n%s", w.log.String())
 		}
 		if w.logged("level=ERROR", "it stays, because the credentials before it have ended") != 1 {
 			t.Errorf("log:\n%s", w.log.String())
@@ -217,7 +220,7 @@ func TestCheckRefuses(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if w.file("a") != "canary-good" || w.file("b") != "canary-good too" {
-			t.Fatalf("not rendered\n%s", w.log.String())
+			w.t.Fatalf("not rendered\n%s", w.log.String())
 		}
 		w.put("kv/data/app/a", map[string]any{"data": map[string]any{"k": "canary-bad"}})
 		time.Sleep(time.Hour)

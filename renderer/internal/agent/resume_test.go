@@ -180,7 +180,7 @@ func TestResumeWhileAsking(t *testing.T) {
 				w.crash()
 				app.still = !confirms
 				w.start()
-				time.Sleep(25 * time.Second)
+				time.Sleep(22 * time.Second)
 				synctest.Wait()
 				if got := w.file("db"); confirms && got != after || !confirms && got != before {
 					t.Errorf("wrong generation in place\n%s", w.log.String())
@@ -209,17 +209,17 @@ func TestUnansweredIsRevoked(t *testing.T) {
 		// Another account, as a request makes it whose answer never came.
 		var own *vault.Session
 		base, _ := w.agent.sessions.Get()
-		own, err := w.agent.ownToken(vault.Request{Method: vault.MethodRead, Path: "database/creds/app"})(t.Context(), base)
+		own, err := w.agent.ownToken(vault.Request{Method: vault.MethodRead, Path: "database/creds/app"})(w.t.Context(), base)
 		if err != nil {
-			t.Fatal(err)
+			w.t.Fatal(err)
 		}
-		if _, err := own.Fetch(t.Context(), vault.Request{Method: vault.MethodRead, Path: "database/creds/app"}); err != nil {
-			t.Fatal(err)
+		if _, err := own.Fetch(w.t.Context(), vault.Request{Method: vault.MethodRead, Path: "database/creds/app"}); err != nil {
+			w.t.Fatal(err)
 		}
 		before := w.file("db")
 		w.crash()
 		if n := len(w.db.Users()); n != 2 {
-			t.Fatalf("%d accounts", n)
+			w.t.Fatalf("%d accounts", n)
 		}
 		w.start()
 		time.Sleep(time.Second)

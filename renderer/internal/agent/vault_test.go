@@ -35,6 +35,7 @@ type world struct {
 	end   context.CancelFunc
 	done  chan error
 	load  func() (*config.Config, hcl.Diagnostics)
+	after []func() // run at the end of the test
 }
 
 // bubble runs f in fake time with a prepared Vault: AppRole "app" whose tokens
@@ -47,6 +48,11 @@ func bubble(t *testing.T, o setup, f func(w *world)) {
 		v := devvault.New(devvault.Options{Database: db})
 		defer v.Close()
 		w := &world{t: t, vault: v, db: db, dir: dir, log: &capture.Buffer{}}
+		defer func() {
+			for _, f := range w.after {
+				f()
+			}
+		}()
 		w.prepare(o)
 		f(w)
 		w.stop()

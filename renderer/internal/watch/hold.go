@@ -108,7 +108,7 @@ func (w *Watcher) holdLease(ctx context.Context, out chan<- Update) error {
 			w.held.sure(time.Now())
 			continue
 		}
-		f := w.held.do(ctx, what, reason)
+		f := w.do(ctx, what, reason)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -127,6 +127,25 @@ func (w *Watcher) holdLease(ctx context.Context, out chan<- Update) error {
 			return err
 		}
 	}
+}
+
+// do does a task, and gives it up when another session comes: what hangs on the
+// one before is to be replaced then, however long an answer is not given.
+func (w *Watcher) do(ctx context.Context, what task, reason string) found {
+	cur, changed := w.o.Sessions.Get()
+	if cur != w.base {
+		return found{}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-changed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return w.held.do(ctx, what, reason)
 }
 
 // over notes why the lease is to be replaced. Leases that Vault ends early one
