@@ -15,7 +15,7 @@ type looks struct {
 	at    time.Time // the next one; zero = none
 	retry lease.Backoff
 
-	doubt bool // it may be good no more: it is looked up until Vault answers
+	doubt bool // it may be good no more, and nothing has shown yet that it is
 	seen  bool // a look-up has succeeded
 	blind bool // the policy does not allow look-ups
 }
@@ -87,10 +87,8 @@ func (h *holder) look(ctx context.Context) (reason string) {
 		h.looks.blind = true
 		h.looks.plan(h.l)
 		h.o.Log.Warn("the token may not look itself up: a revoked one is noticed only when it is used", "policy", `path "auth/token/lookup-self" { capabilities = ["read"] }`, "error", err)
-	case h.looks.doubt:
+	default: // soon again: when Vault is back, much may have happened to the token
 		h.looks.at = time.Now().Add(max(h.looks.retry.Next(), vault.RetryAfter(err)))
-	default:
-		h.looks.plan(h.l)
 	}
 	return ""
 }

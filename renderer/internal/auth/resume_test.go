@@ -229,3 +229,16 @@ func TestResumeThenRefused(t *testing.T) {
 		}
 	})
 }
+
+// A look-up that Vault did not answer is tried again soon: much may have
+// happened to the token meanwhile.
+func TestLookUpWhileAway(t *testing.T) {
+	s := &server{lookup: always(500, `{"errors":["storage"]}`)}
+	keeping(t, s, lives(time.Hour, true), auth.Options{Lookup: automatic}, func(w *world) {
+		w.after(310 * time.Second)
+		w.want("login 0, look up 300, look up 301, look up 303, look up 307")
+		s.set(func() { s.lookup = stands(3285) })
+		w.after(299 * time.Second)
+		w.want("login 0, look up 300, look up 301, look up 303, look up 307, look up 315")
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"vault-renderer/renderer/internal/destination"
 	"vault-renderer/renderer/internal/lease"
 	"vault-renderer/renderer/internal/vault"
 )
@@ -41,6 +42,7 @@ func (m *AppRole) renewal() *renewal {
 	if m.renewing == nil {
 		m.renewing = &renewal{m: m, useless: map[string]error{}, seen: map[string]time.Time{}}
 		m.renewing.load()
+		destination.Sweep(m.SecretIDFilePath) // what a killed process was about to put there
 	}
 	return m.renewing
 }

@@ -43,7 +43,8 @@ const mintPath = "auth/approle/role/app/secret-id"
 type renewed struct {
 	*approle
 	memory *memory
-	stop   func() // nil: no Keeper runs
+	resume *vault.Auth // the next Keeper takes it up
+	stop   func()      // nil: no Keeper runs
 	out    chan auth.Event
 	alarms []string
 	tokens []*vault.Session
@@ -104,7 +105,7 @@ func (r *renewed) restart() {
 func (r *renewed) keep() {
 	n := uint64(0)
 	k := auth.New(auth.Options{
-		Client: r.m.Client, Method: r.m, Log: r.m.Log, Lookup: -1, Policy: lease.Policy{},
+		Client: r.m.Client, Method: r.m, Log: r.m.Log, Lookup: -1, Resume: r.resume,
 		Number: func() uint64 { n++; return n },
 	})
 	ctx, cancel := context.WithCancel(r.t.Context())
@@ -193,6 +194,9 @@ func TestRenewForEver(t *testing.T) {
 	} {
 		for _, wrapped := range []bool{true, false} {
 			for _, remembered := range []bool{true, false} {
+				if name != "single use" && wrapped != remembered {
+					continue
+				}
 				t.Run(fmt.Sprintf("%s wrapped %v remembered %v", name, wrapped, remembered), func(t *testing.T) {
 					renewing(t, role, func(r *renewed) {
 						if wrapped {
@@ -208,9 +212,9 @@ func TestRenewForEver(t *testing.T) {
 						if r.content() == first {
 							t.Error("the file has what was delivered")
 						}
-						for range 3 {
+						for range 2 {
 							r.wraps()
-							r.after(3 * time.Hour)
+							r.after(2 * time.Hour)
 							r.restart()
 							r.keep()
 							r.after(time.Second)
@@ -244,7 +248,7 @@ func TestRenewInTime(t *testing.T) {
 		if w := r.wraps(); w.Created.Sub(made).Round(time.Minute) != 20*time.Minute {
 			t.Errorf("replaced after %v", w.Created.Sub(made))
 		}
-		r.after(24 * time.Hour)
+		r.after(5 * time.Hour)
 		r.wraps()
 		if keys := r.root("LIST", mintPath, "", nil)["data"].(map[string]any)["keys"].([]any); len(keys) > 5 {
 			t.Errorf("%d SecretIDs in Vault", len(keys))
@@ -253,6 +257,33 @@ func TestRenewInTime(t *testing.T) {
 		st, err := os.Stat(r.path("secret_id"))
 		if err != nil || st.Mode() != 0o600 {
 			t.Errorf("%v %v", st.Mode(), err)
+		}
+	})
+}
+
+// A restart that takes up the token takes up its SecretIDs too: none is minted,
+// and the file stays as it is. What a killed process left beside it goes.
+func TestRenewResumed(t *testing.T) {
+	renewing(t, map[string]any{"secret_id_num_uses": 1}, func(r *renewed) {
+		r.deliver(false)
+		r.keep()
+		r.after(time.Minute)
+		session, was := r.tokens[0], r.content()
+		r.are(1, 0, 0)
+		r.restart()
+		left := r.write(".secret_id.0123456789ab.vault-renderer.tmp", "canary-left")
+		life := lease.Lease{TTL: 59 * time.Minute, Renewable: true, IssuedAt: time.Now()}
+		r.resume = &vault.Auth{ClientToken: session.Token(), TTL: life}
+		r.requests()
+		r.keep()
+		r.after(4 * time.Minute)
+		r.are(1, 0, 0) // the one that was taken up
+		want := []string{"GET /v1/auth/token/lookup-self", lookup}
+		if got := r.requests(); !slices.Equal(slices.Sorted(slices.Values(got)), want) || r.content() != was {
+			t.Errorf("asked %q", got)
+		}
+		if _, err := os.Stat(left); err == nil {
+			t.Error("the temporary file is still there")
 		}
 	})
 }
@@ -383,18 +414,18 @@ const fileLook = 11 * time.Second
 // help, and again before the SecretID ends. When the policy is mended all is
 // well.
 func TestRenewDenied(t *testing.T) {
-	renewing(t, map[string]any{"secret_id_ttl": "30h", "token_ttl": "768h", "token_max_ttl": "768h"}, func(r *renewed) {
+	renewing(t, map[string]any{"secret_id_ttl": "3h", "token_ttl": "768h", "token_max_ttl": "768h"}, func(r *renewed) {
 		r.allow(false)
 		r.m.SecretIDResponseWrappingPath = mintPath
 		r.deliver(true)
 		r.keep()
-		r.after(20 * time.Hour)
+		r.after(110 * time.Minute)
 		r.are(1, 0, 0)
 		const said = "Vault refuses to mint the next one"
 		if n := strings.Count(r.log.String(), said); n != 1 || !strings.Contains(r.log.String(), `path \"`+mintPath+`\" { capabilities = [\"update\"] }`) {
 			t.Errorf("said %d times:\n%s", n, r.log.String())
 		}
-		r.after(8 * time.Hour)
+		r.after(20 * time.Minute)
 		r.are(0, 0, 1)
 		r.allow(true)
 		r.after(6 * time.Minute)
