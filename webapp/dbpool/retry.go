@@ -113,18 +113,18 @@ func (p *Pool) with(ctx context.Context, on *attempt, f func(*sql.Conn) error) e
 			}
 			return err
 		}
-		err = c.Raw(func(raw any) error { on.conn = raw.(*conn); return nil })
+		if err := c.Raw(func(raw any) error { on.conn = raw.(*conn); return nil }); err != nil {
+			_ = c.Close()
+			return err
+		}
 		on.generation = on.conn.generation.n
-		if err == nil && on.generation <= on.above {
+		if on.generation <= on.above {
 			// Just after a switch an older one may still be handed out; given back, it
 			// is closed, so this ends.
 			_ = c.Close()
 			continue
 		}
 		defer c.Close()
-		if err != nil {
-			return err
-		}
 		on.conn.worked.Store(false)
 		return f(c)
 	}
