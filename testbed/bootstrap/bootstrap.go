@@ -32,6 +32,7 @@
 package bootstrap
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -77,6 +78,11 @@ type Options struct {
 	SecretIDTTL           time.Duration
 	SecretIDNumUses       int
 
+	// AdminUser is Vault's own MySQL account, UserPrefix what the names of the
+	// accounts that it makes begin with: of several Vaults at one database each
+	// needs its own. "" = the constant above; as Vault's plugin names them.
+	AdminUser, UserPrefix string
+
 	TableGrants bool   // grant on notes_webapp.note instead of notes_webapp.*
 	AuditLog    string // file of an audit device, as the server sees it; "" = none
 }
@@ -93,6 +99,7 @@ type Result struct {
 // Run prepares everything. Running it again repairs what is missing and keeps
 // what is there: role_id, Vault's rotated MySQL password, notes.
 func Run(ctx context.Context, o Options) (*Result, error) {
+	o.AdminUser = cmp.Or(o.AdminUser, AdminUser)
 	b := &boot{o: o, c: o.Client, r: &Result{}}
 	for _, step := range []struct {
 		name string
@@ -198,16 +205,19 @@ func (b *boot) connection(ctx context.Context) error {
 	}
 	password, err := b.adminAccount(ctx)
 	if err != nil {
-		return fmt.Errorf("account %s: %w", AdminUser, err)
+		return fmt.Errorf("account %s: %w", b.o.AdminUser, err)
 	}
-	err = b.write(ctx, name, map[string]any{
+	data := map[string]any{
 		"plugin_name":    pluginName,
 		"connection_url": b.connectionURL(),
 		"allowed_roles":  DatabaseRole,
-		"username":       AdminUser,
+		"username":       b.o.AdminUser,
 		"password":       password,
-	})
-	if err != nil {
+	}
+	if b.o.UserPrefix != "" {
+		data["username_template"] = b.o.UserPrefix + "{{random 20}}"
+	}
+	if err := b.write(ctx, name, data); err != nil {
 		return err
 	}
 	if err := b.write(ctx, rotate, nil); err != nil {
@@ -225,7 +235,7 @@ func (b *boot) connectionURL() string {
 
 func (b *boot) sameServer(s *api.Secret) bool {
 	details, _ := s.Data["connection_details"].(map[string]any)
-	return details["connection_url"] == b.connectionURL() && details["username"] == AdminUser
+	return details["connection_url"] == b.connectionURL() && details["username"] == b.o.AdminUser
 }
 
 func (b *boot) role(ctx context.Context) error {

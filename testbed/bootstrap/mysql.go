@@ -45,7 +45,7 @@ func (b *boot) schema(ctx context.Context) error {
 // on to the users it creates.
 func (b *boot) adminAccount(ctx context.Context) (password string, err error) {
 	password = "canary-admin-" + rand.Text() // letters and digits: no quoting needed
-	account := "'" + AdminUser + "'@'%'"
+	account := "'" + b.o.AdminUser + "'@'%'"
 	return password, b.asRoot(ctx,
 		"CREATE USER IF NOT EXISTS "+account+" IDENTIFIED BY '"+password+"'",
 		"ALTER USER "+account+" IDENTIFIED BY '"+password+"'",
