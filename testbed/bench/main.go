@@ -114,5 +114,8 @@ func bench(ctx context.Context, o options, progress io.Writer) (*report, error) 
 	if err := b.templates(ctx, rep); err != nil {
 		return nil, err
 	}
+	if err := b.fleet(ctx, rep); err != nil {
+		return nil, err
+	}
 	return rep, b.sizes(rep)
 }

@@ -44,7 +44,7 @@ func (b *rig) templates(ctx context.Context, rep *report) error {
 }
 
 func (b *rig) goTest(ctx context.Context, pkg string, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, "go", append(append([]string{"test"}, args...), pkg)...)
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", pkg}, args...)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("go test %s", pkg), err, errors.New(string(bytes.TrimSpace(out))))

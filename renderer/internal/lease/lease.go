@@ -38,9 +38,9 @@ type Policy struct {
 // Jitter only ever moves an action forward in time: a plan is never late. It is
 // wide enough that programs which began together do not come back together. With
 // 100,000 of them before one Vault (a token and a lease each of 1 h, 24 h at most,
-// all begun within 10 s) the busiest second of two days has 4 times the mean;
-// without jitter it has 240 times, with the 5 % that Vault Agent and others have
-// it has 47 times. TestFleet has the figures.
+// all begun within 10 s) the busiest second of a day and a half has 3.7 times the
+// mean; without jitter it has 240 times, with the 5 % that others have it has 47
+// times. TestFleet has the figures.
 const (
 	renewFraction = 2.0 / 3 // of the TTL: one failed try still leaves a third
 	renewJitter   = 0.07    // of the TTL

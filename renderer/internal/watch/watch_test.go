@@ -386,6 +386,17 @@ func TestStatic(t *testing.T) {
 	}
 }
 
+// An interval of a second is one of a second.
+func TestStaticEverySecond(t *testing.T) {
+	s := &server{read: always(200, `{"data":{"k":"canary-1"}}`)}
+	watchingFor(t, s, read("secret/x"), func(w *world) {
+		w.after(100 * time.Second)
+		if n := len(s.when("read")); n != 101 {
+			t.Errorf("read %d times in 100 s", n)
+		}
+	}, func(_ *world, o *watch.Options) { o.StaticInterval = time.Second })
+}
+
 // Engines that say when their secret changes are asked right then.
 func TestKnownLives(t *testing.T) {
 	for name, c := range map[string]struct {
