@@ -45,6 +45,7 @@ func main() {
 
 type options struct {
 	config, listen, logFormat string
+	ack                       string // "" = only /-/generation tells
 	refresh                   string // "" = nobody is told of refused credentials
 	showSecrets, check        bool
 }
@@ -78,6 +79,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	fs.BoolVar(&o.showSecrets, "show-secrets", false, "show the configuration page with passwords (for learning only)")
 	fs.StringVar(&o.logFormat, "log-format", "text", "text or json")
 	fs.StringVar(&o.refresh, "refresh", os.Getenv("WEBAPP_REFRESH"), "the renderer's status `address` (unix:///path/of/socket or http://host:port), told when the database refuses the credentials; WEBAPP_REFRESH")
+	fs.StringVar(&o.ack, "ack", os.Getenv("WEBAPP_ACK"), "`file` that gets the digest of the configuration in use, once nothing older is; WEBAPP_ACK")
 	fs.BoolVar(&o.check, "check", false, "try the credentials in the file, say on one line whether they work, and exit: 0 yes, 1 no, 2 wrong options; 10s at most")
 	if err := fs.Parse(args); err != nil {
 		return o, err
@@ -138,7 +140,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	}
 	watcher := credfile.New(o.config, credfile.Options{Logger: log})
 	app := web.New(web.Options{
-		Pool: pool, ConfigPath: o.config, ShowSecrets: o.showSecrets, Log: log, Reread: watcher.Reread, Refused: refused,
+		Pool: pool, ConfigPath: o.config, ShowSecrets: o.showSecrets, Log: log, Reread: watcher.Reread, Refused: refused, AckPath: o.ack,
 	})
 	log.Info("listening", "address", listener.Addr().String())
 

@@ -185,8 +185,8 @@ func (a *Agent) keepAlive(l *lent) {
 	ctx, cancel := context.WithCancel(a.ctx)
 	l.stopKeep = cancel
 	o := watch.KeepOptions{
-		Session: l.session, Lease: l.lease, Full: l.full, Policy: a.policy, Lookup: a.plan.cfg.Leases.LookupInterval,
-		Log: a.log("lease"),
+		Session: l.session, Own: l.own, Lease: l.lease, Full: l.full, Last: l.last, Policy: a.policy,
+		Lookup: a.plan.cfg.Leases.LookupInterval, Log: a.log("lease"),
 	}
 	a.spawn(ctx, func(ctx context.Context) error { return watch.Keep(ctx, o, a.ledger.kept) })
 }
@@ -213,7 +213,8 @@ func (a *Agent) onKept(k watch.Kept) {
 		a.stopKeeping(l)
 		a.log("lease").Warn("credentials that are still in use have ended before the new ones were taken", "secret", l.request.String())
 	} else {
-		l.set(k.Lease, max(l.full, k.Lease.TTL), l.last)
+		l.set(k.Lease, k.Full, k.Last)
+		a.unsaved = true
 	}
 	a.ledger.dirty = true
 }

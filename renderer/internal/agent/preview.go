@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -193,6 +194,9 @@ func harmless(cfg *config.Config) *config.Config {
 	m := &a.Method
 	if m.AppRole != nil {
 		x := *m.AppRole
+		if x.SecretIDRenew { // what lies in the file may be wrapped by now
+			x.SecretIDResponseWrappingPath = cmp.Or(x.SecretIDResponseWrappingPath, x.SecretIDRenewPath)
+		}
 		x.RemoveSecretIDFileAfterRead, x.SecretIDRenew = false, false
 		m.AppRole = &x
 	}

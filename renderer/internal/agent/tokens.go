@@ -32,6 +32,9 @@ func (a *Agent) hold(e authEvent) {
 	if e.Auth != nil {
 		h.accessor, h.life, h.full = e.Auth.Accessor, e.Auth.TTL, e.Auth.TTL.TTL
 	}
+	if e.Life != nil {
+		h.life, h.full, h.last = e.Life.Lease, e.Life.Full, e.Life.Last
+	}
 	a.holding = h
 	a.unsaved = true
 }
@@ -63,7 +66,7 @@ func (a *Agent) keepToken(r *retired) {
 	}
 	ctx, cancel := context.WithCancel(a.ctx)
 	r.stop = cancel
-	o := auth.KeepOptions{Session: r.session, Lease: r.life, Full: r.full, Policy: a.policy, Log: a.log("auth.handler")}
+	o := auth.KeepOptions{Session: r.session, Lease: r.life, Full: r.full, Last: r.last, Policy: a.policy, Log: a.log("auth.handler")}
 	a.spawn(ctx, func(ctx context.Context) error { return auth.KeepToken(ctx, o, a.keptTokens) })
 }
 
@@ -74,7 +77,7 @@ func (a *Agent) onKeptToken(k auth.Kept) {
 	}
 	a.ledger.dirty = true
 	if !k.Ended {
-		r.life = k.Lease
+		r.life, r.last = k.Lease, k.Last
 		return
 	}
 	if r.stop != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -42,6 +43,7 @@ type keeper struct {
 	pause  time.Duration   // before the next try
 	retry  <-chan time.Time
 	drains sync.WaitGroup
+	acking sync.Mutex
 }
 
 // Run puts offered credentials to use, keeps trying those that are refused
@@ -119,13 +121,34 @@ func (k *keeper) failed(ctx context.Context, err error) {
 // drain waits for the older generations and says so.
 func (k *keeper) drain(ctx context.Context, generation uint64) {
 	if k.opts.Pool.Stats().Draining() == 0 && generation == 1 {
-		return // there was no older one
+		k.acknowledge() // there was no older one
+		return
 	}
 	began := time.Now()
 	if err := k.opts.Pool.Drained(ctx, generation); err != nil {
 		return // shutting down
 	}
 	k.log.Info("old pool drained", "generation", generation, "took", time.Since(began).Round(time.Microsecond))
+	k.acknowledge()
+}
+
+// acknowledge writes which configuration is in use, for whoever waits for that:
+// the same as the report has, so nothing as long as older credentials are in use.
+func (k *keeper) acknowledge() {
+	k.acking.Lock()
+	defer k.acking.Unlock()
+	digest := k.report().Digest
+	if k.opts.AckPath == "" || digest == "" {
+		return
+	}
+	temp := k.opts.AckPath + ".new"
+	err := os.WriteFile(temp, []byte(digest+"\n"), 0o644)
+	if err == nil {
+		err = os.Rename(temp, k.opts.AckPath)
+	}
+	if err != nil {
+		k.log.Error("the configuration in use can't be acknowledged", "error", err)
+	}
 }
 
 // ping keeps readiness true to the database's state.

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -151,6 +153,27 @@ func TestNewestOfferWins(t *testing.T) {
 		synctest.Wait()
 		if got := a.state.Load(); got.notReady() != "" || got.digest != "d3" {
 			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// The digest of what is in use is written for whoever waits for it.
+func TestAcknowledges(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ack")
+	inBubble(t, func(a *App, p *fakePool) {
+		a.opts.AckPath = path
+		for _, d := range []string{"d1", "d2"} {
+			a.Offer(credfile.Creds{User: d, Digest: d}, nil)
+			synctest.Wait()
+			if got, _ := os.ReadFile(path); string(got) != d+"\n" {
+				t.Errorf("acknowledged %q, want %s", got, d)
+			}
+		}
+		p.set(errors.New("refused"))
+		a.Offer(credfile.Creds{User: "d3", Digest: "d3"}, nil)
+		synctest.Wait()
+		if got, _ := os.ReadFile(path); string(got) != "d2\n" {
+			t.Errorf("acknowledged %q, which is not in use", got)
 		}
 	})
 }

@@ -33,6 +33,7 @@ type Options struct {
 	Pool        Pool
 	ConfigPath  string // shown by /config
 	ShowSecrets bool   // show /config unmasked
+	AckPath     string // file that gets the digest of the configuration in use; "" = none
 	Log         *slog.Logger
 	Reread      func() // asks for a new look at the configuration file; must not block
 	// Refused tells the renderer that the database refuses the newest credentials;
