@@ -1,6 +1,7 @@
 // Package destination writes files so that a reader never sees a part of one:
 // the content goes into a temporary file beside the destination, which has its
 // final mode and owner before the first byte, and a rename puts it in place.
+// What was there can be kept, to go back to.
 // It also says whether a path lies on tmpfs. It knows nothing of templates or
 // of what the bytes mean.
 package destination

@@ -19,6 +19,7 @@ var errTest = errors.New("test")
 
 // Three files: a changes, b is new, c stays.
 func generationOne() contents { return contents{"a": "canary-a1", "c": "canary-c"} }
+
 func generationTwo() contents {
 	return contents{"a": "canary-a2", "b": "canary-b2", "c": "canary-c"}
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"vault-renderer/renderer/internal/destination"
 )
 
 // obstruct puts a directory where a file is, at an operation that begins so.
@@ -134,6 +136,23 @@ func TestRepairKnowsOthersHands(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is gone can't be put back, and stops nobody: going back ends.
+func TestGoingBackWithoutWay(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		superseded(t, w)
+		j := w.journal()
+		j.Stage = GoingBack
+		destination.Sweep(w.path("a"), w.path("b"))
+		if again, err := Repair(j); err != nil || again.Stage != GoingBack {
+			t.Errorf("%q, %v", again.Stage, err)
+		}
+		a := w.attempt(3, generationThree())
+		a.Over = &j
+		wantResult(t, a.Run(t.Context()), Acked, "")
+		w.want(t, generationThree(), Journal{})
+	})
 }
 
 // The backup beside a destination is the generation before, also with a way back.

@@ -1,7 +1,9 @@
 // Package rollout moves a set of files from one generation to the next: all of
 // them are staged before the first is renamed, and the application is told
-// once, again and again until it has been. It does not know where the bytes
-// come from.
+// once, again and again until it has been (Commit, Notifier). An Attempt does
+// more: it has the staged files checked, asks the application whether it uses
+// them, goes back when it does not, and can be taken up after a crash (Repair).
+// It does not know where the bytes come from.
 package rollout
 
 import (
