@@ -14,8 +14,9 @@ import (
 // A person adds a note, the credentials change, and the person reads the note:
 // in a real browser, without seeing anything of it.
 func TestBrowserAcrossRotation(t *testing.T) {
-	r := start(t, limits{tokenTTL: time.Minute, tokenMax: 10 * time.Minute, leaseTTL: 3 * time.Second, leaseMax: 6 * time.Second, tableGrants: true})
-	r.load(2)
+	t.Parallel()
+	r := start(t, setup{limits: limits{time.Minute, 10 * time.Minute, 3 * time.Second, 6 * time.Second}})
+	r.load()
 	began := time.Now()
 	ctx := browser(t)
 	note := fmt.Sprintf("across rotations <b>%d</b> & more", time.Now().UnixNano())
@@ -35,7 +36,7 @@ func TestBrowserAcrossRotation(t *testing.T) {
 		t.Error("the user did not change")
 	}
 	var id int
-	if err := servers.db.Admin().QueryRowContext(t.Context(), "SELECT id FROM notes_webapp.note WHERE content = ?", note).Scan(&id); err != nil {
+	if err := r.db.Admin().QueryRowContext(t.Context(), "SELECT id FROM notes_webapp.note WHERE content = ?", note).Scan(&id); err != nil {
 		t.Fatalf("the note is not in the database: %v", err)
 	}
 	text, err := page(ctx, fmt.Sprintf("%s/read/%d", r.base, id))

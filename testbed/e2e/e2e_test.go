@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -10,19 +9,19 @@ import (
 	"vault-renderer/testbed/bootstrap"
 )
 
-const clients = 8
-
 // Five rotations at leases of a few seconds under load, and not one request
 // fails: with grants on the database (where old sessions outlive DROP USER) and
 // on the table (where they do not).
 func TestRotationUnderLoad(t *testing.T) {
-	for name, table := range map[string]bool{"database grants": false, "table grants": true} {
+	t.Parallel()
+	for name, database := range map[string]bool{"database grants": true, "table grants": false} {
 		t.Run(name, func(t *testing.T) {
-			r := start(t, limits{tokenTTL: time.Minute, tokenMax: 10 * time.Minute, leaseTTL: 4 * time.Second, leaseMax: 8 * time.Second, tableGrants: table})
+			t.Parallel()
+			r := start(t, setup{limits: limits{time.Minute, 10 * time.Minute, 4 * time.Second, 8 * time.Second}, databaseGrants: database})
 			began := time.Now()
-			r.load(clients)
+			r.load()
 			r.rotations(5, time.Minute)
-			if n := r.ownUsers(); n > 3 {
+			if n := r.accounts(); n > 3 {
 				t.Errorf("%d accounts at once", n)
 			}
 			r.noAccountsLeft(15 * time.Second)
@@ -39,16 +38,18 @@ func TestRotationUnderLoad(t *testing.T) {
 // new credentials before the old token takes the old ones with it, though the
 // lease itself would live much longer (the old user dies with the old token).
 func TestTokenShorterThanLease(t *testing.T) {
+	t.Parallel()
 	for name, l := range map[string]limits{
-		"lease as short as the token": {tokenTTL: 6 * time.Second, tokenMax: 12 * time.Second, leaseTTL: 6 * time.Second, leaseMax: 12 * time.Second, tableGrants: true},
-		"lease longer than the token": {tokenTTL: 6 * time.Second, tokenMax: 12 * time.Second, leaseTTL: time.Minute, leaseMax: time.Hour, tableGrants: true},
+		"lease as short as the token": {6 * time.Second, 12 * time.Second, 6 * time.Second, 12 * time.Second},
+		"lease longer than the token": {6 * time.Second, 12 * time.Second, time.Minute, time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := start(t, l)
+			t.Parallel()
+			r := start(t, setup{limits: l})
 			began := time.Now()
-			r.load(clients)
+			r.load()
 			r.rotations(3, time.Minute)
-			if n := strings.Count(r.renderer.log.String(), "logged in"); n < 3 {
+			if n := r.renderer.said("logged in"); n < 3 {
 				t.Errorf("%d logins", n)
 			}
 			r.noAccountsLeft(30 * time.Second)
@@ -60,18 +61,18 @@ func TestTokenShorterThanLease(t *testing.T) {
 // Vault is killed for 20 seconds. The accounts live on in MariaDB meanwhile, so
 // the app serves; what lapsed dies when Vault is back, and is replaced at once.
 func TestVaultKilled(t *testing.T) {
-	r := start(t, limits{tokenTTL: time.Minute, tokenMax: 10 * time.Minute, leaseTTL: 10 * time.Second, leaseMax: 20 * time.Second, tableGrants: true})
+	t.Parallel()
+	r := start(t, setup{limits: limits{time.Minute, 10 * time.Minute, 10 * time.Second, 20 * time.Second}})
 	began := time.Now()
-	r.load(clients)
-	r.rotations(0, time.Second)
+	r.load()
 	before := r.generation()
-	servers.vault.Kill()
+	r.vault.Kill()
 	wait(t, 20*time.Second)
 	r.noFailures(began)
 	if now := r.generation(); now.Digest != before.Digest {
 		t.Error("the file changed while Vault was away")
 	}
-	if err := servers.vault.Restart(t.Context()); err != nil {
+	if err := r.vault.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	back := time.Now()
@@ -87,31 +88,31 @@ func TestVaultKilled(t *testing.T) {
 
 // Vault is sealed for some seconds, within the life of the lease: nobody notices.
 func TestVaultSealed(t *testing.T) {
-	r := start(t, limits{tokenTTL: time.Minute, tokenMax: 10 * time.Minute, leaseTTL: 8 * time.Second, leaseMax: 12 * time.Second, tableGrants: true})
+	t.Parallel()
+	r := start(t, setup{limits: limits{time.Minute, 10 * time.Minute, 8 * time.Second, 12 * time.Second}})
 	began := time.Now()
-	r.load(clients)
-	r.eventually("the first renewal", 20*time.Second, func() bool { return strings.Contains(r.renderer.log.String(), "lease renewed") })
-	if err := servers.vault.Seal(t.Context()); err != nil {
+	r.load()
+	r.said(20*time.Second, "lease renewed")
+	if err := r.vault.Seal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r.eventually("the renderer has noticed", 20*time.Second, func() bool { return strings.Contains(r.renderer.log.String(), "Vault does not answer") })
-	if err := servers.vault.Unseal(t.Context()); err != nil {
+	r.said(20*time.Second, "Vault does not answer")
+	if err := r.vault.Unseal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r.rotations(2, time.Minute)
 	r.saidOnce("Vault does not answer")
 	r.noAccountsLeft(30 * time.Second)
-	if n, first := r.failures.since(began); n > 0 {
-		t.Errorf("%d of %d requests failed, the first with %s", n, r.requests.Load(), first)
-	}
+	r.noFailures(began)
 }
 
 // MariaDB is restarted: requests fail while it is away, and no longer.
 func TestMariaDBRestarted(t *testing.T) {
-	r := start(t, limits{tokenTTL: time.Minute, tokenMax: 10 * time.Minute, leaseTTL: 4 * time.Second, leaseMax: 8 * time.Second, tableGrants: true})
-	r.load(clients)
+	t.Parallel()
+	r := start(t, setup{limits: limits{time.Minute, 10 * time.Minute, 4 * time.Second, 8 * time.Second}, ownDB: true})
+	r.load()
 	r.rotations(1, 30*time.Second)
-	if err := servers.db.Restart(t.Context()); err != nil {
+	if err := r.db.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	back := time.Now()
@@ -126,12 +127,10 @@ func TestMariaDBRestarted(t *testing.T) {
 // The token is revoked by hand: its accounts are gone with it, and the app is
 // well again as soon as somebody notices.
 func TestTokenRevoked(t *testing.T) {
-	r := start(t, limits{tokenTTL: time.Minute, tokenMax: 10 * time.Minute, leaseTTL: 6 * time.Second, leaseMax: 12 * time.Second, tableGrants: true})
-	r.load(clients)
-	token := readFile(t, r.dir+"/run/vault-token")
-	if _, err := servers.vault.Client().Logical().WriteWithContext(context.Background(), "auth/token/revoke", map[string]any{"token": token}); err != nil {
-		t.Fatal(err)
-	}
+	t.Parallel()
+	r := start(t, setup{limits: limits{time.Minute, 10 * time.Minute, 6 * time.Second, 12 * time.Second}})
+	r.load()
+	r.write("auth/token/revoke", map[string]any{"token": readFile(t, r.dir+"/run/vault-token")})
 	r.rotations(1, 20*time.Second)
 	well := time.Now().Add(time.Second)
 	r.rotations(1, time.Minute)
@@ -142,17 +141,18 @@ func TestTokenRevoked(t *testing.T) {
 // The seed's own configuration and template work unchanged but for paths and
 // the address, and the file is what the seed's application reads.
 func TestSeedConfiguration(t *testing.T) {
-	r := start(t, limits{tokenTTL: 3 * time.Minute, tokenMax: 5 * time.Minute, leaseTTL: 3 * time.Minute, leaseMax: 5 * time.Minute})
+	t.Parallel()
+	r := start(t, setup{limits: limits{3 * time.Minute, 5 * time.Minute, 3 * time.Minute, 5 * time.Minute}})
 	dir := r.dir + "/seed"
 	mkdir(t, dir)
 	writeFile(t, dir+"/role_id", readFile(t, r.dir+"/run/role_id"))
-	if err := bootstrap.NewSecretID(t.Context(), servers.vault.Client(), dir); err != nil {
+	if err := bootstrap.NewSecretID(t.Context(), r.vault.Client(), dir); err != nil {
 		t.Fatal(err)
 	}
 	writeFile(t, dir+"/config.tmpl", seedTemplate)
 	writeFile(t, dir+"/vault-agent.hcl", strings.NewReplacer(
-		"/vault-agent/ids", dir, "/vault-agent", dir, "/webapp", dir, "http://vault-server:8200", servers.vault.Addr(), "./pidfile", dir+"/pidfile").Replace(seedConfig))
-	p := r.run(servers.renderer, []string{"agent", "-config=" + dir + "/vault-agent.hcl"})
+		"/vault-agent/ids", dir, "/vault-agent", dir, "/webapp", dir, "http://vault-server:8200", r.vault.Addr(), "./pidfile", dir+"/pidfile").Replace(seedConfig))
+	p := r.run(nil, servers.renderer, []string{"agent", "-config=" + dir + "/vault-agent.hcl"})
 	r.eventually("the seed's file", 20*time.Second, func() bool { return exists(dir + "/config.ini") })
 	lines := strings.Split(readFile(t, dir+"/config.ini"), "\n")
 	want := []string{"", "[DATABASE]", "MYSQL_DB = notes_webapp", "MYSQL_HOST = database", "MYSQL_USER = v-", "MYSQL_PASSWORD = ", "", ""}
@@ -170,14 +170,12 @@ func TestSeedConfiguration(t *testing.T) {
 	if exists(dir + "/pidfile") {
 		t.Error("the pid file is left")
 	}
-	r.load(0)
-	revoke(t, "database/creds/mysql-role")
 }
 
 // saidOnce checks that a state is logged when it begins, not at every try.
 func (r *rig) saidOnce(text string) {
 	r.t.Helper()
-	if n := strings.Count(r.renderer.log.String(), text); n != 1 {
+	if n := r.renderer.said(text); n != 1 {
 		r.t.Errorf("%q was logged %d times", text, n)
 	}
 }

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"os"
 	"testing"
 	"time"
@@ -77,11 +76,3 @@ func mkdir(t *testing.T, path string) {
 }
 
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }
-
-// revoke ends leases that live for minutes: the next test counts accounts.
-func revoke(t *testing.T, prefix string) {
-	t.Helper()
-	if _, err := servers.vault.Client().Logical().WriteWithContext(context.Background(), "sys/leases/revoke-prefix/"+prefix, nil); err != nil {
-		t.Error(err)
-	}
-}

@@ -1,11 +1,9 @@
 package e2e
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -15,10 +13,11 @@ import (
 // at lives of seconds, while one small thing after another happens. No request
 // may fail, and neither program may grow.
 func TestSoak(t *testing.T) {
-	r := start(t, limits{tokenTTL: 10 * time.Second, tokenMax: 20 * time.Second, leaseTTL: 4 * time.Second, leaseMax: 8 * time.Second, tableGrants: true})
+	t.Parallel()
+	r := start(t, setup{limits: limits{10 * time.Second, 20 * time.Second, 4 * time.Second, 8 * time.Second}})
 	began := time.Now()
 	end := began.Add(soakTime(t))
-	r.load(clients)
+	r.load()
 	r.rotations(2, 30*time.Second)
 	before := []int{rss(t, r.renderer), rss(t, r.web)}
 	seed := uint64(began.UnixNano())
@@ -27,11 +26,11 @@ func TestSoak(t *testing.T) {
 	for n := 1; time.Now().Before(end); n++ {
 		r.disturb(events.IntN(4))
 		r.rotations(1, 30*time.Second)
-		if most := r.ownUsers(); most > 4 {
+		if most := r.accounts(); most > 4 {
 			t.Errorf("%d accounts at once", most)
 		}
-		if first, now := r.failures.since(began); first > 0 {
-			t.Fatalf("after %d disturbances: %d requests failed, the first with %s", n, first, now)
+		if fs := r.failures.since(began); len(fs) > 0 {
+			t.Fatalf("after %d disturbances: %d requests failed, the first with %s", n, len(fs), fs[0].text)
 		}
 	}
 	for i, p := range []*process{r.renderer, r.web} {
@@ -62,10 +61,10 @@ func (r *rig) disturb(kind int) {
 	r.t.Helper()
 	switch kind {
 	case 0: // Vault is sealed for a moment
-		if err := servers.vault.Seal(r.t.Context()); err != nil {
+		if err := r.vault.Seal(r.t.Context()); err != nil {
 			r.t.Fatal(err)
 		}
-		if err := servers.vault.Unseal(r.t.Context()); err != nil {
+		if err := r.vault.Unseal(r.t.Context()); err != nil {
 			r.t.Fatal(err)
 		}
 	case 1: // the configuration is read again
@@ -78,19 +77,4 @@ func (r *rig) disturb(kind int) {
 			r.t.Fatal(err)
 		}
 	}
-}
-
-// rss is a process's resident memory in KiB.
-func rss(t *testing.T, p *process) int {
-	t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(b), "VmRSS:")
-	n, err := strconv.Atoi(strings.Fields(rest)[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
 }

@@ -1,0 +1,85 @@
+package e2e
+
+import (
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"vault-renderer/testbed/faultproxy"
+)
+
+// applicationFaults are those of the application and of what tells it.
+func applicationFaults() []fault {
+	hook := func(keys string) *managed {
+		return &managed{reload: "reload {\n command = [\"sh\", \"run/hook.sh\"]\n " + keys + "\n }", ackTimeout: "5s"}
+	}
+	return []fault{
+		{name: "hook-fails", setup: setup{limits: lives(60, 9), managed: hook("retries = 1")}, within: seconds(20), do: hookFails},
+		{name: "hook-hangs", setup: setup{limits: lives(60, 9), managed: hook("retries = 0\n timeout = \"1s\"")}, within: seconds(20), do: hookHangs},
+		{name: "hook-floods", setup: setup{limits: lives(60, 6), managed: hook("timeout = \"10s\"")}, within: seconds(10), do: hookFloods},
+		{name: "app-never-acks", setup: setup{limits: lives(60, 9), managed: &managed{gate: true, ackTimeout: "2s"}}, within: seconds(20), do: neverAcks},
+		{name: "app-dies", setup: setup{limits: lives(60, 9), managed: &managed{ackTimeout: "2s"}}, refused: seconds(30), within: seconds(20), do: appDies},
+	}
+}
+
+// hook writes the script that the reload block runs.
+func (r *rig) hook(script string) { writeFile(r.t, r.dir+"/run/hook.sh", script) }
+
+// hookFails has the command that tells the application fail when the
+// credentials change.
+func hookFails(r *rig) time.Time {
+	r.hook("echo no >&2; exit 1")
+	r.said(30*time.Second, "the files of the one before are back")
+	r.hook("exit 0")
+	return time.Now()
+}
+
+// hookHangs has it hang, with a child.
+func hookHangs(r *rig) time.Time {
+	r.hook("echo $$ >run/hook.pid; sleep 60 & wait")
+	r.said(30*time.Second, "the files of the one before are back")
+	pid, err := strconv.Atoi(strings.TrimSpace(readFile(r.t, r.dir+"/run/hook.pid")))
+	r.mustBe(err == nil, "no process id: %v", err)
+	r.hook("exit 0")
+	r.eventually("the hook and its child are gone", 5*time.Second, func() bool { return syscall.Kill(-pid, 0) == syscall.ESRCH })
+	return time.Now()
+}
+
+// flood is what the hook writes, in bytes.
+const flood = 16 << 20
+
+// hookFloods has it write without end into both of its outputs.
+func hookFloods(r *rig) time.Time {
+	before := rss(r.t, r.renderer)
+	r.hook("head -c " + strconv.Itoa(flood) + " /dev/zero >&2; head -c " + strconv.Itoa(flood) + " /dev/zero; : >run/flooded")
+	r.eventually("the hook has run", 30*time.Second, func() bool { return exists(r.dir + "/run/flooded") })
+	told := time.Now()
+	if now := rss(r.t, r.renderer); now > before+8<<10 {
+		r.t.Errorf("the renderer grew from %d to %d KiB", before, now)
+	}
+	r.hook("exit 0")
+	return told
+}
+
+// neverAcks has the application's report unreachable, while the credentials
+// change and for two tries.
+func neverAcks(r *rig) time.Time {
+	r.acks.Set(faultproxy.Fault{Status: 503, Error: "no report"})
+	r.said(30*time.Second, "the files of the one before are back")
+	s, err := r.status()
+	r.mustBe(err == nil && !s.Ready && len(s.Reasons) > 0, "ready without an ack: %+v %v", s, err)
+	if left := r.stagedLeft(); len(left) > 0 {
+		r.t.Errorf("left beside the file: %v", left)
+	}
+	r.acks.Mend()
+	return time.Now()
+}
+
+// appDies kills the application until the renderer has missed it.
+func appDies(r *rig) time.Time {
+	r.web.kill()
+	r.said(30*time.Second, "the application has not confirmed the new generation")
+	r.startWebapp()
+	return time.Now()
+}
