@@ -82,7 +82,7 @@ func (a *Agent) launch(group []*unit, rules []config.Rollout) {
 	at.Dead = a.noWayBack(group)
 	at.Record = a.recorder(f)
 	at.Acked = m.generation
-	if j := m.unacked; j != nil && j.Generation.Digest == rollout.Digest(outs) {
+	if j := m.unacked; j != nil && j.Generation.Digest == rollout.Digest(outs) && stands(outs) {
 		at.Resume, f.again = j, true
 	} else {
 		at.Over = j
@@ -101,6 +101,14 @@ func (a *Agent) launch(group []*unit, rules []config.Rollout) {
 	})
 }
 
+// stands says whether the files are those that would be written.
+func stands(outs []rollout.Output) bool {
+	return !slices.ContainsFunc(outs, func(o rollout.Output) bool {
+		digest, err := destination.Digest(o.File.Path)
+		return err != nil || digest != destination.DigestOf(o.Content)
+	})
+}
+
 // outputs are the files of a group, each template's own and those of writeToFile.
 func outputs(group []*unit) (outs []rollout.Output, err error) {
 	for _, u := range group {
@@ -116,10 +124,14 @@ func outputs(group []*unit) (outs []rollout.Output, err error) {
 
 // recorder has the loop write down how far a flight is.
 func (a *Agent) recorder(f *flight) func(rollout.Journal) error {
-	return func(j rollout.Journal) error { return a.do(a.ctx, func() { a.record(f, j) }) }
+	return func(j rollout.Journal) (failed error) {
+		err := a.do(a.ctx, func() { failed = a.record(f, j) })
+		return errors.Join(err, failed)
+	}
 }
 
-func (a *Agent) record(f *flight, j rollout.Journal) {
+// record notes a stage. Its error says that a restart would not know of it.
+func (a *Agent) record(f *flight, j rollout.Journal) error {
 	m := a.movedOf(f.name)
 	m.since, m.unacked = time.Now(), nil
 	f.generation = j.Generation
@@ -137,6 +149,10 @@ func (a *Agent) record(f *flight, j rollout.Journal) {
 	}
 	a.unsaved = true
 	a.save()
+	if a.saveErr != "" {
+		return errors.New(a.saveErr)
+	}
+	return nil
 }
 
 // noWayBack says, when it is asked, whether the credentials of the generation

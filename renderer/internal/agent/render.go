@@ -191,7 +191,7 @@ func (a *Agent) committed(members []*unit, changed []bool) {
 		a.inspectAt = time.Now().Add(a.plan.cfg.TemplateConfig.StaticSecretRenderInterval)
 	}
 	for i, m := range members {
-		m.digest = digestOf(m.content)
+		m.digest = destination.DigestOf(m.content)
 		m.side = pathsOf(m.writes)
 		m.ready, m.done, m.content, m.writes = false, true, nil, nil
 		m.stamp = destination.Stat(m.file.Path)

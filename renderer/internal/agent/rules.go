@@ -83,18 +83,22 @@ func (a *Agent) attempt(group []*unit, rules []config.Rollout) *rollout.Attempt 
 // stands in a rollout: as often as a reload block's by default.
 const templateRetries = 3
 
-// tellings are the hooks that the templates themselves name, each once.
+// tellings are the hooks that the templates themselves name, each once, for the
+// files of those that name it.
 func (a *Agent) tellings(group []*unit) (out []rollout.Telling) {
-	seen := map[string]bool{}
+	at := map[string]int{}
 	for _, u := range a.plan.units {
 		if !slices.Contains(group, u) {
 			continue
 		}
 		for _, h := range u.hooks {
-			if !seen[h.Key()] {
-				seen[h.Key()] = true
+			i, there := at[h.Key()]
+			if !there {
+				i = len(out)
+				at[h.Key()] = i
 				out = append(out, rollout.Telling{Hook: h, Retries: templateRetries})
 			}
+			out[i].Files = append(append(out[i].Files, u.file.Path), pathsOf(u.writes)...)
 		}
 	}
 	return out

@@ -2,8 +2,6 @@ package agent
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -131,12 +129,6 @@ func (u *unit) fail(err error) {
 	}
 	u.failed++
 	u.retryAt = time.Now().Add(u.retry.Next())
-}
-
-// digestOf is a content's digest as applications report it.
-func digestOf(content []byte) string {
-	sum := sha256.Sum256(content)
-	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // unacked says whether the application may use something else than what is in place.
