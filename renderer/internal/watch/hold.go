@@ -153,6 +153,7 @@ func (w *Watcher) do(ctx context.Context, what task, reason string) found {
 func (w *Watcher) over(ctx context.Context, reason string) error {
 	w.why = reason
 	if reason != ReasonRevoked {
+		w.ending = false
 		return nil
 	}
 	w.log.Warn("Vault has ended the lease early; asking for new credentials")

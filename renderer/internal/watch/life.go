@@ -43,7 +43,8 @@ func (x *life) due() time.Time {
 
 func (x *life) plan() time.Time {
 	if x.prolongs() {
-		return x.policy.RenewAt(x.l)
+		// A renewal can show the end: then there is to be time for the overlap.
+		return sooner(x.policy.RenewAt(x.l), x.l.ExpiresAt().Add(-x.policy.Overlap(x.full)))
 	}
 	l := x.l
 	l.Renewable = l.Renewable || x.last // it was: the overlap is that of a renewable lease

@@ -38,6 +38,8 @@ func (h *holder) look(ctx context.Context) found {
 		h.confirmed()
 		return found{stands: true}
 	case ctx.Err() != nil:
+	case c == vault.LeaseGone && h.looked.Add(lookupSlack).After(h.lease.l.ExpiresAt()):
+		return found{over: ReasonExpired} // not early: less than a second is shown as none
 	case c == vault.LeaseGone || h.own && c == vault.InvalidToken:
 		return found{over: ReasonRevoked}
 	case c == vault.Denied || c == vault.Invalid || c == vault.NotFound:
