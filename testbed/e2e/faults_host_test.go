@@ -10,8 +10,8 @@ import (
 // hostFaults are those of the machine: its disk, its clock.
 func hostFaults() []fault {
 	return []fault{
-		{name: "disk-full", setup: setup{limits: lives(60, 9), managed: &managed{smallDisk: true, stateInOut: true}}, within: seconds(15), do: diskFull},
-		{name: "directory-removed", setup: setup{limits: lives(60, 9)}, within: seconds(6), do: directoryRemoved},
+		{name: "disk-full", setup: setup{limits: lives(60, 9), managed: &managed{smallDisk: true, stateInOut: true}}, within: seconds(15), rotates: true, do: diskFull},
+		{name: "directory-removed", setup: setup{limits: lives(60, 6)}, within: seconds(6), rotates: true, do: directoryRemoved},
 		{name: "clock-jump", setup: setup{limits: lives(60, 6)}, refused: seconds(5), within: seconds(5), do: clockJump},
 	}
 }

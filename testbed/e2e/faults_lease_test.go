@@ -12,10 +12,14 @@ const hourly = `lookup_interval = "10s"`
 func leaseFaults() []fault {
 	hour := limits{time.Hour, 10 * time.Hour, time.Hour, 10 * time.Hour}
 	return []fault{
-		{name: "secret-id-renewed", setup: setup{limits: limits{seconds(6), seconds(9), time.Minute, time.Hour}, secretIDTTL: seconds(8), managed: &managed{approle: renewsItself}},
-			within: seconds(5), do: secretIDRenewed},
-		{name: "secret-id-expired", setup: setup{limits: limits{seconds(6), seconds(9), time.Minute, time.Hour}, secretIDTTL: seconds(4)},
-			refused: seconds(5), within: seconds(10), do: secretIDExpired},
+		{
+			name: "secret-id-renewed", setup: setup{limits: limits{seconds(6), seconds(9), time.Minute, time.Hour}, secretIDTTL: seconds(8), managed: &managed{approle: renewsItself}},
+			within: seconds(5), do: secretIDRenewed,
+		},
+		{
+			name: "secret-id-expired", setup: setup{limits: limits{seconds(6), seconds(9), time.Minute, time.Hour}, secretIDTTL: seconds(4)},
+			refused: seconds(5), within: seconds(10), do: secretIDExpired,
+		},
 		{name: "policy-removed", setup: setup{limits: lives(60, 9)}, within: seconds(15), do: policyRemoved},
 		{name: "lease-revoked", setup: setup{limits: hour, managed: &managed{lease: hourly, silentApp: true}}, refused: seconds(14), within: seconds(15), do: revoked((*rig).revokeLeases)},
 		{name: "lease-revoked-and-reported", setup: setup{limits: hour, managed: &managed{lease: hourly}}, refused: seconds(2), within: seconds(4), do: revoked((*rig).revokeLeases)},

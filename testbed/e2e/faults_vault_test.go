@@ -10,15 +10,15 @@ import (
 
 // vaultFaults are those of Vault itself and of the way to it.
 func vaultFaults() []fault {
-	long := limits{time.Minute, time.Hour, seconds(24), seconds(36)}
+	long := limits{time.Minute, time.Hour, seconds(24), seconds(24)}
 	return []fault{
 		{name: "vault-slow", setup: setup{limits: long}, within: seconds(10), do: vaultSlow},
 		{name: "vault-down", setup: setup{limits: lives(60, 10)}, refused: seconds(5), within: seconds(10), do: vaultDown},
-		{name: "vault-sealed", setup: setup{limits: lives(60, 12)}, within: seconds(10), do: vaultSealed},
-		{name: "vault-forbids", setup: setup{limits: lives(60, 9)}, within: seconds(15), do: answered(faultproxy.Fault{Status: http.StatusForbidden, Error: "permission denied"})},
-		{name: "vault-too-many-requests", setup: setup{limits: lives(60, 9)}, within: seconds(10), do: answered(faultproxy.Fault{Status: http.StatusTooManyRequests, RetryAfter: 2 * time.Second, Error: "request limit"})},
-		{name: "vault-unavailable", setup: setup{limits: lives(60, 9)}, within: seconds(10), do: answered(faultproxy.Fault{Status: http.StatusServiceUnavailable, RetryAfter: 2 * time.Second, Error: "overloaded"})},
-		{name: "answer-cut", setup: setup{limits: lives(60, 9), managed: &managed{lease: "own_token = true"}}, within: seconds(10), do: answerCut},
+		{name: "vault-sealed", setup: setup{limits: lives(60, 8)}, within: seconds(10), rotates: true, do: vaultSealed},
+		{name: "vault-forbids", setup: setup{limits: lives(60, 6)}, within: seconds(15), rotates: true, do: answered(faultproxy.Fault{Status: http.StatusForbidden, Error: "permission denied"})},
+		{name: "vault-too-many-requests", setup: setup{limits: lives(60, 6)}, within: seconds(10), rotates: true, do: answered(faultproxy.Fault{Status: http.StatusTooManyRequests, RetryAfter: 2 * time.Second, Error: "request limit"})},
+		{name: "vault-unavailable", setup: setup{limits: lives(60, 6)}, within: seconds(10), rotates: true, do: answered(faultproxy.Fault{Status: http.StatusServiceUnavailable, RetryAfter: 2 * time.Second, Error: "overloaded"})},
+		{name: "answer-cut", setup: setup{limits: lives(60, 6), managed: &managed{lease: "own_token = true"}}, within: seconds(10), do: answerCut},
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"strings"
 
 	"vault-renderer/testbed/bootstrap"
@@ -104,9 +103,8 @@ func (r *rig) configureManaged() {
 	if m.smallDisk {
 		r.smallDisk()
 	}
-	if err := os.Symlink(servers.root+"/templates", r.dir+"/templates"); err != nil {
-		r.t.Fatal(err)
-	}
+	mkdir(r.t, r.dir+"/templates")
+	writeFile(r.t, r.dir+"/templates/config.ini.tmpl", readFile(r.t, servers.root+"/templates/config.ini.tmpl"))
 	r.policy(managedPolicy)
 	r.hook("exit 0")
 	if strings.Contains(m.approle, "wrapping_path") {

@@ -26,8 +26,9 @@ var servers struct {
 	renderer, webb string
 }
 
-// atOnce is how many tests run side by side: they wait most of the time.
-const atOnce = "6"
+// atOnce is how many tests run side by side: they wait most of the time, and
+// take a processor to less than a tenth each.
+const atOnce = "8"
 
 func TestMain(m *testing.M) {
 	code, err := withServers(m.Run)
