@@ -58,7 +58,7 @@ bench: deps
 
 SOAK_MINUTES ?= 30
 soak: deps
-	SOAK_MINUTES=$(SOAK_MINUTES) $(GO) test -count=1 -timeout=$$(( $(SOAK_MINUTES) + 30 ))m -run Soak -v ./testbed/e2e
+	SOAK_MINUTES=$(SOAK_MINUTES) $(GO) test -count=1 -timeout=$$(( $(SOAK_MINUTES) + 30 ))m -run 'Soak|Fault' -v ./testbed/e2e
 	@$(MAKE) --no-print-directory fuzz FUZZ_TIME=60s
 
 FUZZ_TIME ?= 5s
