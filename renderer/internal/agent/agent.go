@@ -92,6 +92,7 @@ type Agent struct {
 
 	// Leases and tokens, from their first moment to their last.
 	ledger  ledger
+	owed    owed
 	holding holding
 	terms   map[string]terms                  // of leases that an application has let go of
 	dueAt   time.Time                         // when the first of them is to be revoked; zero = none

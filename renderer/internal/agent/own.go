@@ -12,6 +12,9 @@ import (
 // it is used: whatever a crash leaves unanswered ends with it at the next start.
 func (a *Agent) ownToken(r vault.Request) func(context.Context, *vault.Session) (*vault.Session, error) {
 	return func(ctx context.Context, s *vault.Session) (*vault.Session, error) {
+		if err := a.afterOwed(ctx); err != nil {
+			return nil, err
+		}
 		own, err := s.Child(ctx)
 		if err != nil {
 			return nil, err

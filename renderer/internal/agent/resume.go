@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
@@ -66,8 +65,8 @@ func (a *Agent) resume(st *state.State) {
 		a.keepToken(&retired{session: s, life: t.Life.Lease(), full: t.Full, last: t.Last, ours: t.Ours})
 	}
 	if t := st.Token; t != nil && a.ours() {
-		a.resumeToken(t, max(highest, t.ID))
 		sessions[t.ID] = client.With(vault.NewToken(t.Value.Reveal()), t.ID)
+		a.resumeToken(t, sessions[t.ID], max(highest, t.ID))
 	} else {
 		a.session.Store(highest)
 	}
@@ -88,8 +87,10 @@ func (a *Agent) resume(st *state.State) {
 }
 
 // resumeToken has the first session be that of the token, with its number. Any
-// further one has a higher number than all before.
-func (a *Agent) resumeToken(t *state.Token, highest uint64) {
+// further one has a higher number than all before. The token is held from now
+// on, not only when a keeper has it: the state may be saved before.
+func (a *Agent) resumeToken(t *state.Token, s *vault.Session, highest uint64) {
+	a.holding = holding{session: s, accessor: t.Accessor, life: t.Life.Lease(), full: t.Full, last: t.Last, since: time.Now()}
 	a.resumed = &resumedToken{
 		auth: &vault.Auth{ClientToken: vault.NewToken(t.Value.Reveal()), Accessor: t.Accessor, TTL: t.Life.Lease()},
 		full: t.Full, last: t.Last, number: t.ID,
@@ -134,15 +135,19 @@ func (a *Agent) resumeLedger(st *state.State, sessions map[uint64]*vault.Session
 		}
 		l.set(s.Life.Lease(), s.Life.TTL, true)
 		a.ledger.lent[l.id] = l
+		if l.own && !l.after.IsZero() && !l.after.After(now) && !l.dead() {
+			a.owe(l)
+		}
 	}
-	for i, f := range st.InFlight {
+	for _, f := range st.InFlight {
 		l := &lent{
-			id: fmt.Sprintf("unanswered request %d", i), own: true, freed: now, after: now,
+			id: a.unanswered(), own: true, freed: now, after: now,
 			request: vault.Request{Method: f.Method, Path: f.Path, Params: f.Params.Reveal()},
 			session: a.plan.client.With(vault.NewToken(f.Own.Reveal()), 0),
 		}
 		l.set(lease.Lease{ID: l.id, TTL: 24 * time.Hour, IssuedAt: f.At}, 0, true)
 		a.ledger.lent[l.id] = l
+		a.owe(l)
 	}
 	a.ledger.dirty = true
 }

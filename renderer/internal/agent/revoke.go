@@ -109,6 +109,7 @@ func (a *Agent) onEnded(e ended) {
 		return
 	}
 	l.busy = false
+	a.quit(l)
 	switch c := vault.ClassOf(e.err); {
 	case e.err == nil, l.own && c == vault.InvalidToken:
 		delete(a.ledger.lent, e.id)

@@ -27,7 +27,9 @@ func (a *Agent) ours() bool { return methodOf(a.plan.cfg).TokenFile == nil }
 // hold takes over a new session; the token of the one before is kept as long as
 // credentials in use hang on it.
 func (a *Agent) hold(e authEvent) {
-	a.retire(e.Reason == auth.ReasonRevoked || e.Reason == auth.ReasonExpired)
+	if s := a.holding.session; s == nil || s.N != e.Session.N { // else it is the resumed token, which is held already
+		a.retire(e.Reason == auth.ReasonRevoked || e.Reason == auth.ReasonExpired)
+	}
 	h := holding{session: e.Session, reason: e.Reason, since: time.Now()}
 	if e.Auth != nil {
 		h.accessor, h.life, h.full = e.Auth.Accessor, e.Auth.TTL, e.Auth.TTL.TTL
