@@ -59,10 +59,14 @@ func (w *Watcher) grantOf(ctx context.Context, base *vault.Session) (grant, erro
 		return grant{base: base, used: base}, nil
 	}
 	if m.spare == nil {
-		own, err := w.o.Own(ctx, base)
+		var err error
+		m.spareOf = base
+		m.spare, err = w.o.Own(ctx, base)
+		if err != nil {
+			w.dropSpare(ctx) // it may have been made, and not noted
+		}
 		switch c := vault.ClassOf(err); {
-		case err == nil && own != nil:
-			m.spare, m.spareOf = own, base
+		case err == nil && m.spare != nil:
 		case err == nil:
 			return grant{base: base, used: base}, nil
 		case c == vault.Denied || c == vault.Invalid || c == vault.NotFound:

@@ -2,6 +2,7 @@ package watch_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -245,6 +246,26 @@ func TestOwnTokenWhileAway(t *testing.T) {
 		got := w.after(time.Second)
 		if len(got) == 0 || got[0].Tries != 1 || w.refused == 0 || len(s.when("read")) != 0 {
 			t.Errorf("updates %+v", got)
+		}
+	})
+}
+
+// A token that was made and could not be noted is ended.
+func TestOwnTokenThatCouldNotBeNoted(t *testing.T) {
+	s := &server{read: always(200, leased(600, true, "canary-1"))}
+	children(s, 7200)
+	watchingFor(t, s, read("secret/x"), func(w *world) {
+		got := w.after(time.Second)
+		if len(got) == 0 || got[0].Err == nil || len(s.when("read")) != 0 {
+			t.Errorf("updates %+v", got)
+		}
+		if made, ended := s.when(childPath), s.by(endPath); len(ended) != len(made) || ended[0] != "own-1" {
+			t.Errorf("%d made, ended: %q", len(made), ended)
+		}
+	}, func(_ *world, o *watch.Options) {
+		o.Own = func(ctx context.Context, s *vault.Session) (*vault.Session, error) {
+			own, err := s.Child(ctx)
+			return own, errors.Join(err, errors.New("the state can't be saved"))
 		}
 	})
 }
