@@ -149,7 +149,11 @@ func (a *Agent) settle() {
 		case l.busy:
 		case needed[id]:
 			l.freed, l.after = time.Time{}, time.Time{}
-			a.keepAlive(l)
+			if a.isWatched(l) {
+				a.stopKeeping(l)
+			} else {
+				a.keepAlive(l)
+			}
 		case l.freed.IsZero():
 			a.free(l)
 		}
@@ -179,7 +183,7 @@ func (a *Agent) free(l *lent) {
 
 // keepAlive renews a lease that is needed beside the newest one.
 func (a *Agent) keepAlive(l *lent) {
-	if l.stopKeep != nil || a.isCurrent(l) || l.dead() || l.session == nil {
+	if l.stopKeep != nil || l.dead() || l.session == nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(a.ctx)
@@ -191,7 +195,11 @@ func (a *Agent) keepAlive(l *lent) {
 	a.spawn(ctx, func(ctx context.Context) error { return watch.Keep(ctx, o, a.ledger.kept) })
 }
 
-func (a *Agent) isCurrent(l *lent) bool {
+// isWatched says whether a Watcher keeps the lease alive, or will in a moment.
+func (a *Agent) isWatched(l *lent) bool {
+	if v, there := a.resumable[l.request]; there && v.secret.Lease.ID == l.id {
+		return true
+	}
 	e := a.entries[l.request]
 	return e != nil && e.secret != nil && e.secret.Lease.ID == l.id
 }
@@ -212,11 +220,23 @@ func (a *Agent) onKept(k watch.Kept) {
 		l.ends.Store(0)
 		a.stopKeeping(l)
 		a.log("lease").Warn("credentials that are still in use have ended before the new ones were taken", "secret", l.request.String())
+		a.hurry(l.id)
 	} else {
 		l.set(k.Lease, k.Full, k.Last)
 		a.unsaved = true
 	}
 	a.ledger.dirty = true
+}
+
+// hurry has the files with a lease that has ended replaced now, whatever the
+// application answered before.
+func (a *Agent) hurry(id string) {
+	for _, u := range a.plan.units {
+		if slices.Contains(u.placed, id) {
+			u.retryAt = time.Time{}
+			a.touch(u)
+		}
+	}
 }
 
 // settleTokens frees the old tokens that nothing hangs on any more.

@@ -51,6 +51,7 @@ func (p *application) run(ctx context.Context, path string) {
 		case <-time.After(time.Second):
 		}
 		if b, err := os.ReadFile(path); err == nil && !p.still {
+			_ = os.WriteFile(p.w.path("ack.uses"), b, 0o600)
 			_ = os.WriteFile(p.w.path("ack"), []byte(destination.DigestOf(b)), 0o600)
 		}
 	}

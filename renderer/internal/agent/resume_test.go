@@ -33,13 +33,13 @@ func (w *world) crash() {
 	w.write("state", string(saved))
 }
 
-// away cuts Vault off, or lets it answer again.
+// away cuts the agent off from Vault, or lets it answer again.
 func (w *world) away(yes bool) {
 	if !yes {
 		w.vault.SetFault(nil)
 		return
 	}
-	w.vault.SetFault(func(*http.Request) (int, bool) { return 0, true })
+	w.vault.SetFault(func(r *http.Request) (int, bool) { return 0, r.Header.Get("X-Vault-Token") != w.vault.RootToken() })
 }
 
 // identity changes when a file is written again, even with the same content.

@@ -50,10 +50,7 @@ func (a *Agent) retire(ended bool) {
 	}
 	a.ledger.dirty = true
 	if ended {
-		for _, l := range a.hanging(h.session.N) {
-			l.ends.Store(0)
-			a.stopKeeping(l)
-		}
+		a.endHanging(h.session.N)
 		return
 	}
 	a.keepToken(&retired{session: h.session, life: h.life, full: h.full, last: h.last, ours: a.ours()})
@@ -86,9 +83,15 @@ func (a *Agent) onKeptToken(k auth.Kept) {
 		r.stop()
 	}
 	delete(a.ledger.retired, k.N)
-	for _, l := range a.hanging(k.N) {
+	a.endHanging(k.N)
+}
+
+// endHanging notes that all leases of a token have ended with it.
+func (a *Agent) endHanging(token uint64) {
+	for _, l := range a.hanging(token) {
 		l.ends.Store(0)
 		a.stopKeeping(l)
+		a.hurry(l.id)
 	}
 }
 

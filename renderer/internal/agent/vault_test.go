@@ -44,10 +44,8 @@ func bubble(t *testing.T, o setup, f func(w *world)) {
 	t.Helper()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		db := &devvault.Memory{}
-		v := devvault.New(devvault.Options{Database: db})
-		defer v.Close()
-		w := &world{t: t, vault: v, db: db, dir: dir, log: &capture.Buffer{}}
+		w := newWorld(t, dir)
+		defer w.vault.Close()
 		defer func() {
 			for _, f := range w.after {
 				f()
@@ -60,6 +58,11 @@ func bubble(t *testing.T, o setup, f func(w *world)) {
 			t.Errorf("a secret in the log:\n%s", text)
 		}
 	})
+}
+
+func newWorld(t *testing.T, dir string) *world {
+	db := &devvault.Memory{}
+	return &world{t: t, vault: devvault.New(devvault.Options{Database: db}), db: db, dir: dir, log: &capture.Buffer{}}
 }
 
 type setup struct{ tokenTTL, tokenMax, leaseTTL, leaseMax string }
