@@ -34,7 +34,7 @@ func (b *rig) fleet(ctx context.Context, rep *report) error {
 		limit        float64
 	}{
 		{"with jitter", "fleet", fleetLimit},
-		{"without jitter", "fleet without jitter", 0},
+		{"without jitter", "fleet, no jitter", 0},
 		{"restarted", "fleet restarted", fleetLimit},
 		{"restarted and resumed", "fleet resumed", fleetLimit},
 	} {

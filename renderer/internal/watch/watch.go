@@ -138,12 +138,12 @@ type Options struct {
 	Lookup time.Duration
 	// Own makes a token below the session's own for what is leased next, so
 	// that it can be ended by ending the token. It is called before a fetch
-	// that may be answered with a lease; nil = none. Without a session and an
-	// error the shared one serves. A session that comes with an error is ended.
-	// Disown is told of such a
-	// token that the Watcher ended itself, since nothing hangs on it; it may be
-	// nil.
-	Own    func(context.Context, *vault.Session) (*vault.Session, error)
+	// that may be answered with a lease; nil = none. When it gives neither a
+	// session nor an error the shared one serves; a session that comes with an
+	// error is ended.
+	Own func(context.Context, *vault.Session) (*vault.Session, error)
+	// Disown is told of a token of Own's that the Watcher ended itself, since
+	// nothing hangs on it; it may be nil.
 	Disown func(*vault.Session)
 }
 
