@@ -38,7 +38,7 @@ func (k Asking) wait(ctx context.Context, g reload.Generation) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if err := k.Acker.Wait(ctx, g); err != nil {
-		return fmt.Errorf("the application did not confirm generation %d within %s: %s: %w", g.N, timeout, k.Acker, err)
+		return fmt.Errorf("the application did not confirm generation %d within %s: %w", g.N, timeout, err)
 	}
 	return nil
 }

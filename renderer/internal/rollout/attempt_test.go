@@ -240,6 +240,19 @@ func TestRefusedByAck(t *testing.T) {
 	})
 }
 
+// The acker names itself, once.
+func TestRefusedByAckOfAFile(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		a := w.attempt(2, generationTwo())
+		a.Acks = []Asking{{Acker: &reload.AckFile{Path: "/nowhere/ack"}, Timeout: time.Second}}
+		r := a.Run(t.Context())
+		wantResult(t, r, Refused, "", "within 1s: ack from the file /nowhere/ack: no confirmation")
+		if n := strings.Count(r.Err.Error(), "ack from"); n != 1 {
+			t.Errorf("named %d times: %v", n, r.Err)
+		}
+	})
+}
+
 // A hook that hangs when the files are back is given up.
 func TestRefusedAndNotToldAgain(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
