@@ -21,7 +21,7 @@ help:
 	@echo 'make test    all set-up, then every test'
 	@echo 'make check   formatting, vet, staticcheck, tests, tidy and clean tree'
 	@echo 'make bench   speed and memory beside a plain client and Vault Agent'
-	@echo 'make soak    the long campaigns (SOAK_MINUTES=30)'
+	@echo 'make soak    the long campaigns (SOAK_MINUTES=30 KILLS=200)'
 	@echo 'make fuzz    every fuzz target for FUZZ_TIME=5s'
 	@echo 'make build   bin/vault-renderer and bin/webapp'
 
@@ -57,8 +57,10 @@ bench: deps
 	@$(GO) run ./testbed/bench $(BENCH_FLAGS)
 
 SOAK_MINUTES ?= 30
+KILLS        ?= 200
 soak: deps
 	SOAK_MINUTES=$(SOAK_MINUTES) $(GO) test -count=1 -timeout=$$(( $(SOAK_MINUTES) + 30 ))m -run 'Soak|Fault' -v ./testbed/e2e
+	KILLS=$(KILLS) $(GO) test -count=1 -timeout=$$(( $(KILLS) / 6 + 20 ))m -run Kills -v ./testbed/kills
 	@$(MAKE) --no-print-directory fuzz FUZZ_TIME=60s
 
 FUZZ_TIME ?= 5s
