@@ -116,7 +116,10 @@ func TestMariaDBRestarted(t *testing.T) {
 		t.Fatal(err)
 	}
 	back := time.Now()
-	r.eventually("the webapp is ready", 10*time.Second, r.ready)
+	r.eventually("the webapp serves", 10*time.Second, func() bool {
+		code, _, err := r.get("/read/1")
+		return err == nil && code == 200 && r.ready()
+	})
 	t.Logf("well again %s after MariaDB was back", time.Since(back).Round(time.Millisecond))
 	well := time.Now().Add(time.Second)
 	r.rotations(2, time.Minute)

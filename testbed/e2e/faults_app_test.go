@@ -12,16 +12,18 @@ import (
 // applicationFaults are those of the application and of what tells it.
 func applicationFaults() []fault {
 	hour := limits{time.Hour, 10 * time.Hour, time.Hour, 10 * time.Hour}
+	// Replaced with a third of the life left: there is something to go back to.
+	spare := limits{time.Minute, 10 * time.Minute, 18 * time.Second, 18 * time.Second}
 	hook := func(keys string) *managed {
 		return &managed{reload: "reload {\n command = [\"sh\", \"run/hook.sh\"]\n " + keys + "\n }", ackTimeout: "5s"}
 	}
 	return []fault{
 		{name: "check-fails", setup: setup{limits: hour}, within: seconds(5), do: checkFails},
-		{name: "hook-fails", setup: setup{limits: lives(60, 9), managed: hook("retries = 1")}, within: seconds(20), do: hookFails},
+		{name: "hook-fails", setup: setup{limits: spare, managed: hook("retries = 1")}, within: seconds(20), do: hookFails},
 		{name: "hook-hangs", setup: setup{limits: hour, managed: hook("retries = 0\n timeout = \"1s\"")}, within: seconds(20), do: hookHangs},
 		{name: "hook-floods", setup: setup{limits: hour, managed: hook("timeout = \"10s\"")}, within: seconds(10), do: hookFloods},
-		{name: "app-never-acks", setup: setup{limits: lives(60, 9), managed: &managed{gate: true, ackTimeout: "2s"}}, within: seconds(20), do: neverAcks},
-		{name: "app-dies", setup: setup{limits: lives(60, 9), managed: &managed{ackTimeout: "2s"}}, refused: seconds(30), within: seconds(20), rotates: true, do: appDies},
+		{name: "app-never-acks", setup: setup{limits: spare, managed: &managed{gate: true, ackTimeout: "2s", silentApp: true}}, within: seconds(20), do: neverAcks},
+		{name: "app-dies", setup: setup{limits: spare, managed: &managed{ackTimeout: "2s"}}, refused: seconds(30), within: seconds(20), rotates: true, do: appDies},
 	}
 }
 
@@ -90,16 +92,20 @@ func hookFloods(r *rig) time.Time {
 	return told
 }
 
-// neverAcks has the application's report unreachable, while the credentials
-// change and for two tries.
+// neverAcks has the application's report unreachable while the credentials
+// change, until the old ones have ended: then the new ones stay.
 func neverAcks(r *rig) time.Time {
+	before := r.digest()
 	r.acks.Set(faultproxy.Fault{Status: 503, Error: "no report"})
 	r.said(30*time.Second, "the files of the one before are back")
+	r.mustBe(r.digest() == before, "the file is another than before")
 	s, err := r.status()
 	r.mustBe(err == nil && !s.Ready && len(s.Reasons) > 0, "ready without an ack: %+v %v", s, err)
 	if left := r.stagedLeft(); len(left) > 0 {
 		r.t.Errorf("left beside the file: %v", left)
 	}
+	r.said(30*time.Second, "it stays, because the credentials before it have ended")
+	r.mustBe(r.digest() != before, "the file is that of the credentials that have ended")
 	r.acks.Mend()
 	return time.Now()
 }

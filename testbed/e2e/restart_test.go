@@ -15,10 +15,20 @@ import (
 // run leaves nothing.
 func TestRestart(t *testing.T) {
 	t.Parallel()
+	for name, lease := range map[string]string{"the agent's token": "", "tokens of their own": "own_token = true"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			restarts(t, lease)
+		})
+	}
+}
+
+func restarts(t *testing.T, lease string) {
 	hook := `reload {
     command = ["sh", "run/hook.sh"]
   }`
-	r := start(t, setup{limits: limits{time.Hour, 10 * time.Hour, time.Hour, 10 * time.Hour}, managed: &managed{keep: true, reload: hook}})
+	hour := limits{time.Hour, 10 * time.Hour, time.Hour, 10 * time.Hour}
+	r := start(t, setup{limits: hour, managed: &managed{keep: true, reload: hook, lease: lease}})
 	r.eventually("all is well", 15*time.Second, r.well)
 	r.hook("echo ran >>run/hooks")
 	began := time.Now()
@@ -28,13 +38,13 @@ func TestRestart(t *testing.T) {
 		r.restart(i%2 == 0)
 		r.unchanged(fmt.Sprintf("restart %d", i+1), began, file, generation)
 	}
-	// Nothing had to change so far. A revocation makes a generation as ever, and
-	// that it came from an earlier run makes no difference.
+	// A revocation makes a generation as ever: that the lease came from an
+	// earlier run makes no difference.
 	r.revokeLeases()
 	r.eventually("new credentials after the restarts", 10*time.Second, r.another(generation))
 	r.eventually("the hook runs for it", 5*time.Second, func() bool { return exists(r.dir + "/run/hooks") })
+	r.eventually("all is well with it", 5*time.Second, r.well)
 	r.noFailures(began)
-	r.o.managed.keep = false
 	r.setOnExit("revoke")
 	r.restart(true)
 	r.nothingLeft()
