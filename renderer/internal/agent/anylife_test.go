@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -18,6 +19,12 @@ import (
 // application uses is alive unless somebody else ended it (I2), accounts don't
 // pile up, and left in peace everything is well again.
 func TestAnyLife(t *testing.T) {
+	// A life takes a quarter of a second: fewer of them than rapid's hundred,
+	// unless another number was asked for.
+	if n := flag.Lookup("rapid.checks"); n.Value.String() == n.DefValue {
+		defer n.Value.Set(n.DefValue)
+		_ = n.Value.Set("12")
+	}
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := os.MkdirTemp(inMemory(), "life-")
 		if err != nil {
@@ -91,7 +98,7 @@ func (l *life) mishap(name string) {
 	const notice = 35 * time.Second
 	switch w := l.w; name {
 	case "still", "talks":
-		l.app.still = name == "still"
+		l.app.still.Store(name == "still")
 		l.blame(notice) // it may have kept what it had until that was over
 	case "value":
 		l.version++
@@ -141,7 +148,7 @@ func (l *life) watch(d time.Duration) {
 		}
 		for _, f := range []string{"db", "ack.uses"} {
 			user, _, _ := strings.Cut(l.w.file(f), " ")
-			if user != "" && !l.w.alive(f) && !(f == "ack.uses" && (l.ended[user] || l.app.still)) {
+			if user != "" && !l.w.alive(f) && !(f == "ack.uses" && (l.ended[user] || l.app.still.Load())) {
 				l.rt.Fatalf("%s holds dead credentials\n%s", f, l.w.log.String())
 			}
 		}

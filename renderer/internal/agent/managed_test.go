@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +18,7 @@ import (
 // a file, as long as it is not told to keep still.
 type application struct {
 	w     *world
-	still bool
+	still atomic.Bool
 }
 
 // acking adds a rollout with an ack file to the templates named, and starts an
@@ -50,7 +51,7 @@ func (p *application) run(ctx context.Context, path string) {
 			return
 		case <-time.After(time.Second):
 		}
-		if b, err := os.ReadFile(path); err == nil && !p.still {
+		if b, err := os.ReadFile(path); err == nil && !p.still.Load() {
 			_ = os.WriteFile(p.w.path("ack.uses"), b, 0o600)
 			_ = os.WriteFile(p.w.path("ack"), []byte(destination.DigestOf(b)), 0o600)
 		}
@@ -120,7 +121,7 @@ func TestNoAckGoesBack(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		before, other := w.file("db"), w.file("other")
-		app.still = true
+		app.still.Store(true)
 		w.put("kv/data/app/a", map[string]any{"data": map[string]any{"k": "canary-2"}})
 		time.Sleep(6 * time.Minute)
 		synctest.Wait()
@@ -136,7 +137,7 @@ func TestNoAckGoesBack(t *testing.T) {
 		if r := w.report(); r.Ready || len(r.Reasons) == 0 {
 			t.Errorf("ready: %+v", r)
 		}
-		app.still = false
+		app.still.Store(false)
 		time.Sleep(6 * time.Minute)
 		synctest.Wait()
 		if got := w.file("db"); got == before || !strings.HasSuffix(got, "canary-2") {
@@ -160,7 +161,7 @@ func TestNeverBackToTheDead(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		before := w.file("db")
-		app.still = true
+		app.still.Store(true)
 		w.put("sys/leases/revoke-prefix/database/creds/app", nil)
 		w.agent.Refresh("test")
 		time.Sleep(2 * time.Minute)
@@ -172,7 +173,7 @@ func TestNeverBackToTheDead(t *testing.T) {
 			t.Errorf("log:\n%s", w.log.String())
 		}
 		now := w.file("db")
-		app.still = false
+		app.still.Store(false)
 		time.Sleep(6 * time.Minute)
 		synctest.Wait()
 		if w.file("db") != now || w.logged("the application uses the new generation") != 2 {
@@ -187,7 +188,7 @@ func TestSupersededByRevocation(t *testing.T) {
 	bubble(t, setup{leaseTTL: "1h", leaseMax: "2h"}, func(w *world) {
 		w.template("db", dbTemplate)
 		app := w.acking(config.Rollout{}, "db")
-		app.still = true
+		app.still.Store(true)
 		w.start()
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
@@ -199,7 +200,7 @@ func TestSupersededByRevocation(t *testing.T) {
 		if w.file("db") == first || !w.alive("db") {
 			t.Errorf("dead credentials stay\n%s", w.log.String())
 		}
-		app.still = false
+		app.still.Store(false)
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		if w.logged("the application uses the new generation") != 1 {

@@ -84,9 +84,11 @@ func TestAllUnansweredAreRevoked(t *testing.T) {
 		w.owning()
 		w.unansweredRequest()
 		second := w.unansweredRequest()
-		delete(w.agent.asked, second)
-		w.agent.unsaved = true
-		w.agent.save()
+		_ = w.agent.do(w.t.Context(), func() {
+			delete(w.agent.asked, second)
+			w.agent.unsaved = true
+			w.agent.save()
+		})
 		w.crash()
 		w.stillborn(func(a *Agent) {
 			a.asked[second] = state.InFlight{

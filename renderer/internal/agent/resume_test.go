@@ -172,13 +172,13 @@ func TestResumeWhileAsking(t *testing.T) {
 				time.Sleep(time.Minute)
 				synctest.Wait()
 				before := w.file("db")
-				app.still = true
+				app.still.Store(true)
 				for w.file("db") == before {
 					time.Sleep(time.Second)
 				}
 				after := w.file("db")
 				w.crash()
-				app.still = !confirms
+				app.still.Store(!confirms)
 				w.start()
 				time.Sleep(22 * time.Second)
 				synctest.Wait()
