@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,14 +118,20 @@ func TestRevokedBeforeLeasedAnew(t *testing.T) {
 				w.unansweredRequest()
 				w.crash()
 				w.put("sys/leases/revoke-prefix/database/creds/app", nil) // so that there is something to lease
+				var mu sync.Mutex
 				var order []string
+				note := func(what string) {
+					mu.Lock()
+					defer mu.Unlock()
+					order = append(order, what)
+				}
 				w.vault.SetFault(func(r *http.Request) (int, bool) {
 					if strings.HasSuffix(r.URL.Path, "revoke-self") {
 						time.Sleep(slow)
-						order = append(order, "revoked")
+						note("revoked")
 					}
 					if strings.HasPrefix(r.URL.Path, "/v1/database/creds/") {
-						order = append(order, "leased")
+						note("leased")
 					}
 					return 0, false
 				})
