@@ -6,30 +6,6 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// EnvTemplate is one env_template block: a variable for the child process.
-type EnvTemplate struct {
-	Variable          string
-	Source            string
-	SourceRange       hcl.Range
-	Contents          string
-	ContentsRange     hcl.Range
-	ErrorOnMissingKey bool
-	ErrorFatal        bool
-	LeftDelimiter     string
-	RightDelimiter    string
-	FunctionDenylist  []string
-	Range             hcl.Range
-}
-
-// Supervise is the top-level exec block: the child process.
-type Supervise struct {
-	Command                []string
-	RestartOnSecretChanges string // always, never
-	RestartStopSignal      string // SIGTERM when not set
-	Stdout, Stderr         string // paths; "" = inherited
-	Range                  hcl.Range
-}
-
 // Cache is the cache block.
 type Cache struct {
 	Persist *Persist // nil = in memory

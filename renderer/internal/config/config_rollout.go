@@ -27,12 +27,13 @@ type Check struct {
 	Range   hcl.Range
 }
 
-// Reload is the reload block of a rollout. One of PIDFile, Process, Command and
-// URL is set.
+// Reload is the reload block of a rollout. One of PIDFile, Process, Child,
+// Command and URL is set.
 type Reload struct {
 	PIDFile string
 	Process string // name of the program, as ps shows it
-	Signal  string // for PIDFile and Process; SIGHUP when not set
+	Child   bool   // the supervised child
+	Signal  string // for PIDFile, Process and Child; SIGHUP when not set, for Child exec's reload_signal
 	Command []string
 	URL     string        // http, https, or unix:///path/of/socket:/path
 	Method  string        // of the request; POST when not set

@@ -38,8 +38,8 @@ func (d *decoder) supervise(s *scope) *Supervise {
 	}
 	x := &Supervise{
 		Command:                get(s, "command", []string(nil)),
-		RestartOnSecretChanges: orElse(get(s, "restart_on_secret_changes", ""), "always"),
-		RestartStopSignal:      get(s, "restart_stop_signal", "SIGTERM"),
+		RestartOnSecretChanges: Restart(orElse(get(s, "restart_on_secret_changes", ""), string(RestartAlways))),
+		StopSignal:             get(s, "restart_stop_signal", "SIGTERM"),
 		Stdout:                 get(s, "child_process_stdout", ""),
 		Stderr:                 get(s, "child_process_stderr", ""),
 		Range:                  s.def,

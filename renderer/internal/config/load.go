@@ -39,7 +39,10 @@ type input struct {
 // Options change how a configuration is read.
 type Options struct {
 	Strict  bool // the same as strict = true in a file
-	NoLogin bool // for templates alone: auto_auth may be missing
+	NoLogin bool // for templates alone: auto_auth may be missing, and exec where there is an env_template
+
+	Supervise           bool     // the caller runs a child process; otherwise one is refused
+	ExecFromCommandLine []string // counts in the place of exec's command, and needs no exec block
 }
 
 // Load is LoadWith without options.
@@ -256,7 +259,10 @@ func order(inputs []input, diags hcl.Diagnostics) hcl.Diagnostics {
 // configuration file. In a heredoc every line is a line of the file; a quoted
 // string stands on one line, whatever line breaks are escaped in it.
 func (t *Template) At(line, col int) (filename string, fileLine, fileCol int) {
-	r := t.ContentsRange
+	return textAt(t.ContentsRange, line, col)
+}
+
+func textAt(r hcl.Range, line, col int) (filename string, fileLine, fileCol int) {
 	if r.Start.Line == r.End.Line {
 		return r.Filename, r.Start.Line, r.Start.Column
 	}
