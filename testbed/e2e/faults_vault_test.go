@@ -18,7 +18,7 @@ func vaultFaults() []fault {
 		{name: "vault-forbids", setup: setup{limits: lives(60, 6)}, within: seconds(15), rotates: true, do: answered(faultproxy.Fault{Status: http.StatusForbidden, Error: "permission denied"})},
 		{name: "vault-too-many-requests", setup: setup{limits: lives(60, 6)}, within: seconds(10), rotates: true, do: answered(faultproxy.Fault{Status: http.StatusTooManyRequests, RetryAfter: 2 * time.Second, Error: "request limit"})},
 		{name: "vault-unavailable", setup: setup{limits: lives(60, 6)}, within: seconds(10), rotates: true, do: answered(faultproxy.Fault{Status: http.StatusServiceUnavailable, RetryAfter: 2 * time.Second, Error: "overloaded"})},
-		{name: "answer-cut", setup: setup{limits: lives(60, 6), managed: &managed{lease: "own_token = true"}}, within: seconds(10), do: answerCut},
+		{name: "answer-cut", setup: setup{limits: limits{time.Minute, time.Hour, seconds(18), seconds(18)}, managed: &managed{lease: "own_token = true"}}, within: seconds(10), do: answerCut},
 	}
 }
 
@@ -85,5 +85,6 @@ func answerCut(r *rig) time.Time {
 	r.eventually("credentials are lost", 30*time.Second, func() bool { return r.proxy.Hits() == 1 })
 	lost := time.Now()
 	r.eventually("new credentials", 20*time.Second, r.another(before))
+	r.eventually("the accounts of the lost answer and of before are gone", 5*time.Second, func() bool { return r.accounts() == 1 })
 	return lost
 }
