@@ -87,25 +87,45 @@ template "config.ini" {
   perms       = "0600"
   rollout     = "notes"
 }
+`
 
-template "my.cnf" {
+// cnfText is a template block for a file as my.cnf is.
+const cnfText = `
+template %[1]q {
   contents    = <<-EOT
     {{- with secret "database/creds/mysql-role" -}}
     [client]
-    host = %[6]s
-    port = %[7]s
+    host = %[2]s
+    port = %[3]s
     user = {{ .Data.username | mycnfQuote }}
     password = {{ .Data.password | mycnfQuote }}
     {{ end -}}
     EOT
-  destination = "run/my.cnf"
+  destination = "run/%[1]s"
   perms       = "0600"
   rollout     = "notes"
 }
 `
 
+// between is how many files are renamed between config.ini and my.cnf: with two
+// files the renames are so short that no kill hits them.
+const between = 30
+
+// files are all that the rollout writes, in the order of the renames.
+func files() []string {
+	out := []string{"config.ini"}
+	for i := range between {
+		out = append(out, fmt.Sprintf("client-%02d.cnf", i))
+	}
+	return append(out, "my.cnf")
+}
+
 // configuration is the renderer's file for a campaign in dir, whose application
 // answers at app.
 func configuration(dir, app string, own bool, dbHost, dbPort string) string {
-	return fmt.Sprintf(configText, servers.vault.Addr(), dir, own, servers.webapp, app, dbHost, dbPort)
+	text := fmt.Sprintf(configText, servers.vault.Addr(), dir, own, servers.webapp, app, dbHost, dbPort)
+	for _, name := range files()[1:] {
+		text += fmt.Sprintf(cnfText, name, dbHost, dbPort)
+	}
+	return text
 }

@@ -6,15 +6,16 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 )
 
-// renameWindow is how long the two files may belong to different generations
-// while a run lives: the renderer renames one right after the other. It is much
-// longer than that takes (microseconds) because both programs share two cores
-// with everything else.
+// renameWindow is how long the files may belong to different generations while
+// a run lives: the renderer renames one right after the other. It is much longer
+// than that takes (a millisecond) because both programs share two cores with
+// everything else.
 const renameWindow = 250 * time.Millisecond
 
 // account is what a file says.
@@ -26,13 +27,15 @@ var (
 	wholeCNF = regexp.MustCompile(`^\[client\]\nhost = \S+\nport = \d+\nuser = "?(v-[^"\s]+)"?\npassword = "?([^"\s]+)"?\n$`)
 )
 
-// reader looks at both files all the time.
+// reader looks at files all the time.
 //
-// A file must be whole at every look, from its first one on. The files must
-// name one account, with two exceptions: for renameWindow within one run, and,
-// when a run was killed between the renames, until the next run is ready.
+// A file must be whole at every look. The files must name one account, with two
+// exceptions: for renameWindow within one run, and, when a run was killed
+// between the renames, until the next run is ready.
 type reader struct {
 	dir      string
+	files    []string // the first one is looked at twice
+	every    time.Duration
 	renderer *renderer
 	problem  func(format string, args ...any)
 
@@ -51,9 +54,9 @@ type mixture struct {
 	told  bool
 }
 
-// watch looks every millisecond until ctx ends. Both files must be there.
+// watch looks until ctx ends. All files must be there.
 func (r *reader) watch(ctx context.Context) {
-	tick := time.NewTicker(time.Millisecond)
+	tick := time.NewTicker(r.every)
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		r.look()
@@ -63,31 +66,47 @@ func (r *reader) watch(ctx context.Context) {
 
 func (r *reader) look() {
 	now, at := r.renderer.phase(), time.Now() // before the files: see judge
-	ini, err1 := r.read("config.ini", wholeINI)
-	cnf, err2 := r.read("my.cnf", wholeCNF)
-	again, err3 := r.read("config.ini", wholeINI)
-	for _, err := range []error{err1, err2, err3} {
-		if err != nil {
-			r.problem("%v", err)
-			return
-		}
+	accounts, err := r.accounts()
+	if err != nil {
+		r.problem("%v", err)
+		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.looks++
-	r.seen[ini], r.seen[cnf], r.seen[again] = true, true, true
-	if ini != again {
+	for _, a := range accounts {
+		r.seen[a] = true
+	}
+	if accounts[0] != accounts[len(accounts)-1] {
 		return // it changed under this look; the next one tells
 	}
-	r.judge(ini == cnf, now, at)
+	r.judge(same(accounts), now, at)
 }
+
+// accounts reads all files, and the first one again.
+func (r *reader) accounts() (out []account, err error) {
+	for _, name := range append(slices.Clone(r.files), r.files[0]) {
+		whole := wholeCNF
+		if name == "config.ini" {
+			whole = wholeINI
+		}
+		a, err := r.read(name, whole)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+func same(accounts []account) bool { return len(slices.Compact(slices.Clone(accounts))) == 1 }
 
 // judge is given what was so before the files were read: a run that was ready
 // then has no excuse for what it did not repair.
-func (r *reader) judge(same bool, now phase, at time.Time) {
+func (r *reader) judge(one bool, now phase, at time.Time) {
 	m := &r.mixed
 	switch {
-	case same:
+	case one:
 		*m = mixture{}
 	case m.since.IsZero():
 		*m = mixture{since: at, run: now.run}
@@ -121,12 +140,11 @@ func (r *reader) read(name string, whole *regexp.Regexp) (account, error) {
 	return account{string(m[1]), string(m[2])}, nil
 }
 
-// together says whether both files name one account right now. Nobody may be
+// together says whether all files name one account right now. Nobody may be
 // writing.
 func (r *reader) together() bool {
-	ini, err1 := r.read("config.ini", wholeINI)
-	cnf, err2 := r.read("my.cnf", wholeCNF)
-	return err1 == nil && err2 == nil && ini == cnf
+	accounts, err := r.accounts()
+	return err == nil && same(accounts)
 }
 
 // hidden are the temporary files, and what was kept of the generation before.

@@ -18,7 +18,7 @@ const (
 // moments are those that are worth a kill, and more. The renames are so short
 // that most kills miss them: they are tried more often.
 func moments(more ...moment) []moment {
-	return append(more, leaseAsked, leaseGiven, leaseGiven, staging, journaled, journaled, journaled, placing, saving, revoking)
+	return append(more, leaseAsked, leaseGiven, leaseGiven, staging, journaled, journaled, journaled, placing, placing, saving, revoking)
 }
 
 // killer chooses moments, kills, and has the renderer started again at once.
@@ -32,7 +32,7 @@ type killer struct {
 
 	by         map[moment]int
 	unready    int // kills of a run that was not ready yet
-	separated  int // kills that left the files of two generations
+	separated  int // kills that left files of two generations
 	mostHidden int
 }
 
@@ -51,10 +51,8 @@ func (k *killer) next() plan {
 	}
 	p := plan{at: k.moments[k.rand.IntN(len(k.moments))]}
 	switch n := k.rand.IntN(4); {
-	case p.at == journaled: // the renames take less than this in all
-		if n == 0 {
-			p.delay = k.upTo(200 * time.Microsecond)
-		}
+	case p.at == journaled: // keeping what is there and the renames take about this long
+		p.delay = k.upTo(1500 * time.Microsecond)
 	case n == 0:
 		p.delay = k.upTo(4 * time.Millisecond)
 	case n == 1:

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -95,10 +96,10 @@ type sequence struct{ staged bool }
 // momentOf says what it means that a name appeared.
 func (s *sequence) momentOf(name string) moment {
 	switch {
-	case strings.HasPrefix(name, ".config.ini") || strings.HasPrefix(name, ".my.cnf"):
+	case strings.HasPrefix(name, ".") && !strings.HasPrefix(name, ".state"):
 		s.staged = true
 		return staging
-	case name == "config.ini" || name == "my.cnf":
+	case slices.Contains(files(), name):
 		s.staged = false
 		return placing
 	case name == "state" && s.staged:

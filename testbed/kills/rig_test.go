@@ -28,7 +28,8 @@ type rig struct {
 
 	renderer *renderer
 	load     *load
-	reader   *reader
+	reader   *reader // of the first and the last file, quickly
+	all      *reader
 	census   *census
 	trigger  trigger
 	audit    audit
@@ -89,10 +90,15 @@ func (r *rig) prepareServers() {
 // look starts the load and those who look; they begin with what is ready.
 func (r *rig) look() {
 	r.load = newLoad(r.base, r.t.Errorf)
-	r.reader = &reader{dir: r.dir, renderer: r.renderer, problem: r.t.Errorf, seen: map[account]bool{}}
+	r.reader = r.newReader(time.Millisecond, "config.ini", "my.cnf")
+	r.all = r.newReader(40*time.Millisecond, files()...)
 	r.census = &census{problem: r.t.Errorf, seen: map[string]bool{}, samples: map[int]int{}}
 	r.stopLoad = beside(r.load.run)
-	r.stopLooking = beside(r.reader.watch, r.census.watch)
+	r.stopLooking = beside(r.reader.watch, r.all.watch, r.census.watch)
+}
+
+func (r *rig) newReader(every time.Duration, files ...string) *reader {
+	return &reader{dir: r.dir, files: files, every: every, renderer: r.renderer, problem: r.t.Errorf, seen: map[account]bool{}}
 }
 
 // beside runs functions until the function that it returns is called, which
@@ -112,7 +118,7 @@ func beside(fs ...func(context.Context)) (stop func()) {
 func (r *rig) leave() (lost []string) {
 	r.t.Helper()
 	eventually(r.t, "the renderer is ready and has cleaned up after the kills", 20*time.Second, func() bool {
-		return r.renderer.phase().ready && len(hidden(r.dir)) == 0 && r.reader.together()
+		return r.renderer.phase().ready && len(hidden(r.dir)) == 0 && r.all.together()
 	})
 	r.stopLoad()
 	r.stopLooking()
