@@ -142,9 +142,11 @@ func TestRevokedBeforeLeasedAnew(t *testing.T) {
 				if slow > owedTime {
 					want = []string{"leased"}
 				}
+				mu.Lock()
 				if !slices.Equal(order, want) {
 					t.Errorf("%v, not %v\n%s", order, want, w.log.String())
 				}
+				mu.Unlock()
 				w.vault.SetFault(nil)
 			})
 		})
