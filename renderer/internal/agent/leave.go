@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -64,35 +66,44 @@ func (a *Agent) endLeases(ctx context.Context) error {
 	var errs []error
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, atOnce)
-	for id, l := range a.ledger.lent {
-		s := l.session
-		if newest := a.holding.session; newest != nil && !l.own {
-			s = newest
-		}
-		if s == nil || l.dead() {
-			delete(a.ledger.lent, id)
-			continue
-		}
+	for _, l := range slices.Collect(maps.Values(a.ledger.lent)) {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			err := s.RevokeLease(ctx, id)
-			if l.own {
-				err = s.RevokeSelf(ctx)
-			}
+			ended, err := a.endNow(ctx, l)
 			mu.Lock()
 			defer mu.Unlock()
-			switch c := vault.ClassOf(err); {
-			case err == nil || c == vault.InvalidToken && l.own:
-				delete(a.ledger.lent, id)
-			case c == vault.Denied && a.ours():
-			default:
-				errs = append(errs, err)
+			if ended {
+				delete(a.ledger.lent, l.id)
 			}
+			errs = append(errs, err)
 		})
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// endNow ends one lease. One that is neither ended nor an error ends with the
+// token, a moment later.
+func (a *Agent) endNow(ctx context.Context, l *lent) (ended bool, err error) {
+	s := l.session
+	if newest := a.holding.session; newest != nil && !l.own {
+		s = newest
+	}
+	if s == nil || l.dead() {
+		return true, nil
+	}
+	err = s.RevokeLease(ctx, l.id)
+	if l.own {
+		err = s.RevokeSelf(ctx)
+	}
+	switch c := vault.ClassOf(err); {
+	case err == nil || c == vault.InvalidToken && l.own:
+		return true, nil
+	case c == vault.Denied && a.ours():
+		return false, nil
+	}
+	return false, err
 }
 
 // endTokens revokes the tokens that logins of this program made.
