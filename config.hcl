@@ -13,6 +13,13 @@
 strict = true
 
 pid_file   = "run/vault-renderer.pid"
+
+# A restart, also after a crash, goes on from here: no login, no new credentials,
+# no file written when nothing has changed. It holds the token: on tmpfs only.
+state_file = "run/vault-renderer.state"
+
+# on_exit = "revoke" # ends leases and token and removes the files; "keep" if not set
+
 log_level  = "info"     # trace, debug, info, warn, error
 log_format = "standard" # or "json"
 
@@ -37,6 +44,11 @@ auto_auth {
       # The SecretID is removed when Vault has answered; until then a restart
       # does not lose it.
       remove_secret_id_file_after_reading = true
+
+      # Or let it renew itself: the next one is made, response-wrapped, before
+      # the present one ends, and its wrapping token put into that file.
+      # secret_id_renew      = true
+      # secret_id_renew_path = "auth/approle/role/ROLE/secret-id"
     }
   }
 
@@ -54,21 +66,47 @@ template_config {
   max_connections_per_host      = 10
 }
 
+lease {
+  # replace_before  = "30s"  # the overlap; if not set, the larger of 30s and 10%
+  # lookup_interval = "1m"   # does it still live? a tenth of it, 10s to 5m
+  # own_token       = true   # even what a crash leaves unanswered is revoked
+
+  revoke = "acked" # credentials that the application has let go of; needs update on sys/leases/revoke
+  grace  = "1s"    # the webapp acknowledges when its old connections are closed
+}
+
+# status {
+#   address = "unix:///run/vault-renderer/status.sock" # vault-renderer status; POST /-/refresh
+#   group   = "webapp"
+#   mode    = "0660"
+# }
+
+rollout "webapp" {
+  # A command that looks at the new files before they are put in place:
+  #
+  # check {
+  #   command = ["webapp", "-check", "-config", "{}"]
+  # }
+
+  # The webapp watches the directory of its file and needs to be told nothing.
+  # An application that does not can be told by a signal, a command or a request:
+  #
+  # reload {
+  #   command = ["systemctl", "reload", "webapp"]
+  # }
+
+  # It says which file it uses (webapp -ack=run/webapp.ack). Without that in time,
+  # the file and the credentials of before come back.
+  ack {
+    file        = "run/webapp.ack" # or url = "http://127.0.0.1:5000/-/generation"
+    destination = "run/config.ini"
+    timeout     = "30s"
+  }
+}
+
 template "config.ini" {
   source      = "templates/config.ini.tmpl"
   destination = "run/config.ini"
   perms       = 0600
-
-  # The webapp watches the directory of its file and needs to be told nothing.
-  # An application that does not can be told in one of these ways:
-  #
-  # exec {
-  #   command = ["systemctl", "reload", "webapp"]
-  #   timeout = "30s"
-  # }
-  #
-  # reload {
-  #   pid_file = "/run/webapp/webapp.pid"
-  #   signal   = "SIGHUP"
-  # }
+  rollout     = "webapp"
 }

@@ -83,6 +83,12 @@ func (e *events) rendererText(r record) string {
 		return fmt.Sprintf("renewed the lease (ttl %s)%s", r.str("ttl"), final(r))
 	case "rendered":
 		return fmt.Sprintf("wrote %s (generation %s)", r.str("destination"), r.str("generation"))
+	case "the application uses the new generation":
+		return fmt.Sprintf("the application has acknowledged generation %s", r.str("generation"))
+	case "old credentials revoked":
+		return "revoked the old credentials of " + r.str("secret")
+	case "old token revoked":
+		return "revoked the old token, with all that hung on it"
 	case "application told":
 		return "ran the hook of run/current-user"
 	}

@@ -184,7 +184,7 @@ template "current-user" {
 `
 
 func (d *demo) webappCommand() *exec.Cmd {
-	cmd := exec.Command(d.w.bin("webapp"), "-config=run/config.ini", "-listen="+d.page, "-log-format=json")
+	cmd := exec.Command(d.w.bin("webapp"), "-config=run/config.ini", "-ack=run/webapp.ack", "-listen="+d.page, "-log-format=json")
 	cmd.Dir = d.w.mem
 	cmd.Env = cleanEnv()
 	return cmd

@@ -57,9 +57,14 @@ const (
 
 // Policy is all that the renderer may do beside Vault's "default" policy, which
 // already lets a token look up and renew itself, and renew and look up leases
-// whose ID it knows.
+// whose ID it knows. With the second rule it ends the credentials that the
+// application has let go of.
 const Policy = `path "database/creds/mysql-role" {
   capabilities = ["read"]
+}
+
+path "sys/leases/revoke" {
+  capabilities = ["update"]
 }
 `
 

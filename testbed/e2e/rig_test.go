@@ -158,6 +158,9 @@ func (r *rig) startWebapp() {
 		listen = strings.TrimPrefix(r.base, "http://")
 	}
 	args := []string{"-config=" + strings.TrimPrefix(r.file(), r.outside), "-listen=" + listen}
+	if r.o.managed == nil {
+		args = append(args, "-ack=run/webapp.ack") // config.hcl waits for it
+	}
 	if m := r.o.managed; m != nil && !m.silentApp {
 		args = append(args, "-refresh=unix://"+r.dir+"/run/status.sock")
 	}

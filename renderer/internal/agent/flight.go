@@ -36,7 +36,6 @@ type flight struct {
 	rules  []config.Rollout
 	leases map[*unit][]string // that its contents use
 	side   map[*unit][]string // paths of what its templates write with writeToFile
-	paths  []string           // of all files, as the attempt's outputs
 	stop   context.CancelCauseFunc
 	// generation is what it brings, once it is in place.
 	generation reload.Generation
@@ -71,9 +70,6 @@ func (a *Agent) launch(group []*unit, rules []config.Rollout) {
 		return
 	}
 	f := &flight{name: nameOf(rules), group: group, rules: rules, leases: map[*unit][]string{}, side: map[*unit][]string{}}
-	for _, o := range outs {
-		f.paths = append(f.paths, o.File.Path)
-	}
 	m := a.movedOf(f.name)
 	a.change++
 	at := a.attempt(group, rules)
@@ -144,6 +140,7 @@ func (a *Agent) record(f *flight, j rollout.Journal) error {
 	case rollout.Placed:
 		m.stage = "waiting for ack"
 		a.brought(f)
+		a.logRendered(f, j)
 	case rollout.GoingBack:
 		m.stage = "refused"
 	}
@@ -292,7 +289,6 @@ func (a *Agent) inPlace(f *flight) {
 		u.stamp = destination.Stat(u.file.Path)
 		u.heal()
 	}
-	a.logRendered(f)
 }
 
 // brought notes what a flight has put in place.
@@ -311,11 +307,15 @@ func (a *Agent) brought(f *flight) {
 	}
 }
 
-func (a *Agent) logRendered(f *flight) {
-	for i, changed := range f.result.Changed {
-		if changed && !f.again {
+// logRendered says once what a flight has put in place.
+func (a *Agent) logRendered(f *flight, j rollout.Journal) {
+	if f.again {
+		return
+	}
+	for _, x := range j.Files {
+		if x.Changed {
 			a.o.Metrics.TemplateRendered()
-			a.log("template.server").Info("rendered", "destination", f.paths[i], "rollout", f.name, "generation", f.generation.N)
+			a.log("template.server").Info("rendered", "destination", x.Path, "rollout", f.name, "generation", j.Generation.N)
 		}
 	}
 }

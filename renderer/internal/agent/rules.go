@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -70,7 +71,7 @@ func (a *Agent) attempt(group []*unit, rules []config.Rollout) *rollout.Attempt 
 			at.Checks = append(at.Checks, &reload.Check{Argv: c.Command, Timeout: c.Timeout, Env: env, Mask: mask})
 		}
 		if r.Reload != nil {
-			at.Hooks = append(at.Hooks, rollout.Telling{Hook: a.reloadHook(r.Reload, env, mask), Retries: r.Reload.Retries})
+			at.Hooks = append(at.Hooks, rollout.Telling{Hook: a.saying(a.reloadHook(r.Reload, env, mask)), Retries: r.Reload.Retries})
 		}
 		if k := r.Ack; k != nil {
 			at.Acks = append(at.Acks, rollout.Asking{Acker: acker(k, env, mask), Timeout: k.Timeout})
@@ -96,12 +97,42 @@ func (a *Agent) tellings(group []*unit) (out []rollout.Telling) {
 			if !there {
 				i = len(out)
 				at[h.Key()] = i
-				out = append(out, rollout.Telling{Hook: h, Retries: templateRetries})
+				out = append(out, rollout.Telling{Hook: a.saying(h), Retries: templateRetries})
 			}
 			out[i].Files = append(append(out[i].Files, u.file.Path), pathsOf(u.writes)...)
 		}
 	}
 	return out
+}
+
+// saying is a hook that logs and counts what came of it.
+func (a *Agent) saying(h reload.Hook) reload.Hook { return loudHook{h, a} }
+
+type loudHook struct {
+	reload.Hook
+	a *Agent
+}
+
+// Run implements reload.Hook.
+func (h loudHook) Run(ctx context.Context) error { return h.note(h.Hook.Run(ctx)) }
+
+// RunFor implements reload.GenerationHook.
+func (h loudHook) RunFor(ctx context.Context, g reload.Generation) error {
+	if gh, ok := h.Hook.(reload.GenerationHook); ok {
+		return h.note(gh.RunFor(ctx, g))
+	}
+	return h.Run(ctx)
+}
+
+func (h loudHook) note(err error) error {
+	if err == nil {
+		h.a.o.Metrics.HookSucceeded()
+		h.a.log("rollout").Info("application told", "hook", h.Hook.String())
+		return nil
+	}
+	h.a.o.Metrics.HookFailed()
+	h.a.log("rollout").Debug("hook failed", "error", err)
+	return err
 }
 
 func (a *Agent) reloadHook(r *config.Reload, env []string, mask func(string) string) reload.Hook {
