@@ -22,8 +22,8 @@ type census struct {
 
 	mu      sync.Mutex
 	seen    map[string]bool
-	samples map[int]int // by the number of accounts
-	beyond  []crowd     // samples of more accounts than there may be; judged when it is known whose they are
+	samples map[string]int // by the accounts, joined with blanks
+	beyond  []crowd        // samples of more accounts than there may be; judged when it is known whose they are
 }
 
 // crowd is one sample, as long as the next ones are the same.
@@ -52,7 +52,7 @@ func (c *census) enter(users []string, at time.Time) {
 	for _, u := range users {
 		c.seen[u] = true
 	}
-	c.samples[len(users)]++
+	c.samples[strings.Join(users, " ")]++
 	if len(users) <= atMost {
 		return
 	}
@@ -67,7 +67,7 @@ func (c *census) enter(users []string, at time.Time) {
 // itself has forgotten.
 func (c *census) crowds(forgotten []string) (out []string) {
 	for _, b := range c.beyond {
-		users := slices.DeleteFunc(slices.Clone(b.users), func(u string) bool { return slices.Contains(forgotten, u) })
+		users := without(b.users, forgotten)
 		if len(users) > atMost {
 			out = append(out, fmt.Sprintf("%d accounts from %s for %v: %v", len(users), b.since.Format("15:04:05.000"), b.until.Sub(b.since), users))
 		}
@@ -117,11 +117,20 @@ func grants(t *testing.T, user string) (out []string) {
 	return out
 }
 
-// bySize shows how often there were how many accounts.
-func (c *census) bySize() string {
+// bySize shows how often there were how many accounts, not counting those that
+// Vault itself has forgotten.
+func (c *census) bySize(forgotten []string) string {
+	counts := map[int]int{}
+	for users, n := range c.samples {
+		counts[len(without(strings.Fields(users), forgotten))] += n
+	}
 	var out []string
-	for _, n := range slices.Sorted(maps.Keys(c.samples)) {
-		out = append(out, fmt.Sprintf("%d in %d", n, c.samples[n]))
+	for _, size := range slices.Sorted(maps.Keys(counts)) {
+		out = append(out, fmt.Sprintf("%d in %d", size, counts[size]))
 	}
 	return strings.Join(out, ", ")
+}
+
+func without(users, forgotten []string) []string {
+	return slices.DeleteFunc(slices.Clone(users), func(u string) bool { return slices.Contains(forgotten, u) })
 }

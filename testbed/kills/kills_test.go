@@ -15,10 +15,11 @@ const fewKills = 16
 func TestKills(t *testing.T) {
 	r := start(t, true)
 	k := campaign(t, r, int(number(t, "KILLS", fewKills)), moments(tokenAsked))
-	for _, c := range r.census.crowds(r.leave()) {
+	forgotten := r.leave()
+	for _, c := range r.census.crowds(forgotten) {
 		t.Error(c)
 	}
-	report(t, r, k)
+	report(t, r, k, forgotten)
 }
 
 // TestSoakKillsSharedToken: without a token of its own a lease whose answer a
@@ -28,10 +29,10 @@ func TestSoakKillsSharedToken(t *testing.T) {
 	kills := int(number(t, "KILLS", 0)) / 2
 	r := start(t, false)
 	k := campaign(t, r, max(kills, 2), moments())
-	for _, c := range r.census.crowds(r.leave()) {
-		t.Log(c)
-	}
-	report(t, r, k)
+	forgotten := r.leave()
+	crowds := r.census.crowds(forgotten)
+	t.Logf("more than %d accounts: %d times %v", atMost, len(crowds), crowds)
+	report(t, r, k, forgotten)
 }
 
 // campaign kills so often, and checks what holds all along.

@@ -11,7 +11,7 @@ import (
 )
 
 // report says what a campaign saw.
-func report(t *testing.T, r *rig, k *killer) {
+func report(t *testing.T, r *rig, k *killer, forgotten []string) {
 	t.Helper()
 	var by []string
 	all := 0
@@ -21,8 +21,8 @@ func report(t *testing.T, r *rig, k *killer) {
 	}
 	t.Logf("kills: %d (%s); of runs that were not ready yet: %d; between renames: %d", all, strings.Join(by, ", "), k.unready, k.separated)
 	a := r.audit.figures()
-	t.Logf("rotations: %d; logins: %d; leases asked for: %d, of which Vault gave up %d; accounts made: %d; samples by the number of accounts: %s",
-		len(r.reader.seen)-1, a.logins, a.leases, a.failed, len(r.census.seen), r.census.bySize())
+	t.Logf("rotations: %d; logins: %d; leases asked for: %d, of which Vault gave up %d; accounts made: %d, of which Vault forgot %d; samples by the number of the others: %s",
+		len(r.reader.seen)-1, a.logins, a.leases, a.failed, len(r.census.seen), len(forgotten), r.census.bySize(forgotten))
 	t.Logf("requests: %d, failed: %d", r.load.requests.Load(), r.load.failed.Load())
 	t.Logf("looks at the files: %d; of two generations: %d times, within one run for at most %v; hidden files: at most %d",
 		r.reader.looks+r.all.looks, r.reader.mixtures, r.reader.longest, k.mostHidden)

@@ -92,7 +92,7 @@ func (r *rig) look() {
 	r.load = newLoad(r.base, r.t.Errorf)
 	r.reader = r.newReader(time.Millisecond, "config.ini", "my.cnf")
 	r.all = r.newReader(40*time.Millisecond, files()...)
-	r.census = &census{problem: r.t.Errorf, seen: map[string]bool{}, samples: map[int]int{}}
+	r.census = &census{problem: r.t.Errorf, seen: map[string]bool{}, samples: map[string]int{}}
 	r.stopLoad = beside(r.load.run)
 	r.stopLooking = beside(r.reader.watch, r.all.watch, r.census.watch)
 }
