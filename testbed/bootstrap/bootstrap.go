@@ -58,13 +58,14 @@ const (
 // Policy is all that the renderer may do beside Vault's "default" policy, which
 // already lets a token look up and renew itself, and renew and look up leases
 // whose ID it knows. With the second rule it ends the credentials that the
-// application has let go of.
+// application has let go of, and nobody else's.
 const Policy = `path "database/creds/mysql-role" {
   capabilities = ["read"]
 }
 
 path "sys/leases/revoke" {
-  capabilities = ["update"]
+  capabilities       = ["update"]
+  allowed_parameters = { "lease_id" = ["database/creds/mysql-role/*"], "sync" = [] }
 }
 `
 

@@ -258,8 +258,15 @@ func checkCredentials(t *testing.T, root, app *api.Client, db *mariadb.Server) {
 	if _, err := app.Sys().RenewWithContext(ctx, s.LeaseID, 0); err != nil {
 		t.Errorf("renew: %v", err)
 	}
-	if err := app.Sys().RevokeWithContext(ctx, s.LeaseID); err == nil {
-		t.Error("the application may revoke leases")
+	revoke := func(id string) error {
+		_, err := app.Logical().WriteWithContext(ctx, "sys/leases/revoke", map[string]any{"lease_id": id, "sync": true})
+		return err
+	}
+	if err := revoke("auth/approle/login/x"); err == nil || !strings.Contains(err.Error(), "permission denied") {
+		t.Errorf("the application may revoke others' leases: %v", err)
+	}
+	if err := revoke(s.LeaseID); err != nil {
+		t.Errorf("the application may not revoke its own leases: %v", err)
 	}
 	if err := root.Sys().RevokeWithContext(ctx, s.LeaseID); err != nil {
 		t.Errorf("revoke: %v", err)

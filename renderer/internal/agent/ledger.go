@@ -28,11 +28,10 @@ type lent struct {
 
 	stopKeep context.CancelFunc // of the renewals beside the watcher; nil = none
 
-	freed  time.Time // since when nothing needs it; zero = it is needed
-	after  time.Time // freed and to be revoked, then; zero = it lapses
-	busy   bool      // being revoked
-	tries  int
-	logged bool
+	freed time.Time // since when nothing needs it; zero = it is needed
+	after time.Time // freed and to be revoked, then; zero = it lapses
+	busy  bool      // being revoked
+	tries int
 }
 
 func (l *lent) set(x lease.Lease, full time.Duration, last bool) {

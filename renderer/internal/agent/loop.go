@@ -296,9 +296,7 @@ func (a *Agent) onUpdate(u watch.Update) {
 	}
 	e.secret, e.session, e.own = u.Secret, u.Session, u.Own
 	e.since, e.reason = u.Secret.Lease.IssuedAt, u.Reason
-	if _, there := a.resumable[u.Request]; there {
-		delete(a.resumable, u.Request)
-	}
+	delete(a.resumable, u.Request)
 	a.ledger.dirty = true
 	a.changed(e, old)
 	if u.Secret.Lease.Leased() && !u.Resumed {
