@@ -252,13 +252,13 @@ func (a *Agent) onLoginError(e authEvent) {
 }
 
 func (a *Agent) onUpdate(u watch.Update) {
+	a.enter(u) // also what nobody uses any more: somebody must end it
+	delete(a.asked, u.Session)
 	e := a.entries[u.Request]
 	if e == nil {
 		return // no longer used
 	}
 	e.tries = u.Tries
-	a.enter(u)
-	delete(a.asked, u.Session)
 	if u.Err != nil {
 		if !u.Local {
 			a.o.Metrics.SecretFailed()
@@ -278,15 +278,18 @@ func (a *Agent) onUpdate(u watch.Update) {
 	if u.Lease.Leased() {
 		e.full, e.last, a.unsaved = u.Full, u.Last, true
 	}
-	if u.Secret == nil {
-		if e.secret != nil && u.Lease.ID == e.secret.Lease.ID && u.Lease.Leased() {
-			e.renewed(u.Lease)
-		}
-		if was != nil && e.secret == nil {
-			a.touchUsers(e)
-		}
-		return
+	switch {
+	case u.Secret != nil:
+		a.onValue(u, e)
+	case e.secret == nil && was != nil:
+		a.touchUsers(e)
+	case e.secret != nil && u.Lease.Leased() && u.Lease.ID == e.secret.Lease.ID:
+		e.renewed(u.Lease)
 	}
+}
+
+// onValue takes over a new value.
+func (a *Agent) onValue(u watch.Update, e *entry) {
 	var old lease.Lease
 	if e.secret != nil {
 		old = e.secret.Lease
@@ -299,8 +302,8 @@ func (a *Agent) onUpdate(u watch.Update) {
 	delete(a.resumable, u.Request)
 	a.ledger.dirty = true
 	a.changed(e, old)
-	if u.Secret.Lease.Leased() && !u.Resumed {
-		a.log("template.server").Info("secret leased", "secret", u.Request.String(), "ttl", u.Secret.Lease.TTL, "renewable", u.Secret.Lease.Renewable, "reason", u.Reason)
+	if l := u.Secret.Lease; l.Leased() && !u.Resumed {
+		a.log("template.server").Info("secret leased", "secret", u.Request.String(), "ttl", l.TTL, "renewable", l.Renewable, "reason", u.Reason)
 	}
 }
 
