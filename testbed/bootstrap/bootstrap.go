@@ -91,6 +91,7 @@ type Options struct {
 
 	TableGrants bool   // grant on notes_webapp.note instead of notes_webapp.*
 	AuditLog    string // file of an audit device, as the server sees it; "" = none
+	Policy      string // of the renderer; "" = the constant above
 }
 
 // Result of Run.
@@ -268,7 +269,7 @@ func setDuration(m map[string]any, key string, d time.Duration) {
 }
 
 func (b *boot) policy(ctx context.Context) error {
-	return b.c.Sys().PutPolicyWithContext(ctx, PolicyName, Policy)
+	return b.c.Sys().PutPolicyWithContext(ctx, PolicyName, cmp.Or(b.o.Policy, Policy))
 }
 
 func (b *boot) appRole(ctx context.Context) error {
