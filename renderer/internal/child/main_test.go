@@ -29,6 +29,8 @@ func TestMain(m *testing.M) {
 		os.Exit(supervisorRole())
 	case "exec":
 		os.Exit(execRole())
+	case "init":
+		os.Exit(initRole())
 	case "sockets":
 		os.Exit(socketsRole())
 	case "notifies":
