@@ -10,46 +10,6 @@ func (d *decoder) notYet(at hcl.Range, detail string) {
 	d.errorf(at, "Not supported in this version", "%s", detail)
 }
 
-func (d *decoder) envTemplate(s *scope) EnvTemplate {
-	t := EnvTemplate{
-		Source:            get(s, "source", ""),
-		SourceRange:       s.at("source"),
-		Contents:          get(s, "contents", ""),
-		ContentsRange:     textRange(s, "contents"),
-		ErrorOnMissingKey: get(s, "error_on_missing_key", d.strict),
-		ErrorFatal:        get(s, "error_fatal", true),
-		LeftDelimiter:     get(s, "left_delimiter", ""),
-		RightDelimiter:    get(s, "right_delimiter", ""),
-		FunctionDenylist:  denylist(s),
-		Range:             s.def,
-	}
-	if len(s.labels) == 1 {
-		t.Variable = s.labels[0]
-	} else {
-		d.errorf(s.def, "Missing variable", "An \"env_template\" takes one label, the name of the variable: env_template \"NAME\" { ... }.")
-	}
-	d.templateInput(s, t.Source, t.Contents)
-	return t
-}
-
-func (d *decoder) supervise(s *scope) *Supervise {
-	if s == nil {
-		return nil
-	}
-	x := &Supervise{
-		Command:                get(s, "command", []string(nil)),
-		RestartOnSecretChanges: Restart(orElse(get(s, "restart_on_secret_changes", ""), string(RestartAlways))),
-		StopSignal:             get(s, "restart_stop_signal", "SIGTERM"),
-		Stdout:                 get(s, "child_process_stdout", ""),
-		Stderr:                 get(s, "child_process_stderr", ""),
-		Range:                  s.def,
-	}
-	if (len(x.Command) == 0 || x.Command[0] == "") && valid(s, "command") {
-		d.errorf(s.at("command"), "Missing command", "\"exec\" needs a command: a list such as [\"/usr/bin/app\", \"--verbose\"].")
-	}
-	return x
-}
-
 func (d *decoder) cache(s *scope) *Cache {
 	if s == nil {
 		return nil

@@ -70,6 +70,7 @@ func (d *decoder) tell(s *scope) *Reload {
 	r := &Reload{
 		PIDFile: get(s, "pid_file", ""),
 		Process: get(s, "process", ""),
+		Child:   get(s, "child", false),
 		Command: d.program(s),
 		URL:     d.url(s, "url"),
 		Signal:  get(s, "signal", "SIGHUP"),
@@ -78,15 +79,15 @@ func (d *decoder) tell(s *scope) *Reload {
 		Retries: get(s, "retries", defaultReloadRetries),
 		Range:   s.def,
 	}
-	switch d.oneWay(s, "how the application is told", "pid_file", "process", "command", "url") {
-	case "pid_file", "process":
+	switch d.oneWay(s, "how the application is told", "pid_file", "process", "child", "command", "url") {
+	case "pid_file", "process", "child":
 		d.idle(s, "for a signal, which is sent at once", "timeout", "method")
 	case "command":
 		d.idle(s, "for a command", "signal", "method")
 	case "url":
 		d.idle(s, "for a request", "signal")
 	}
-	if s.attrs["timeout"] != nil && r.PIDFile == "" && r.Process == "" {
+	if s.attrs["timeout"] != nil && r.PIDFile == "" && r.Process == "" && !r.Child {
 		r.Timeout = d.positive(s, "timeout", defaultReloadTimeout, false)
 	}
 	if strings.Contains(r.Process, "/") {
@@ -114,14 +115,20 @@ func (d *decoder) ack(s *scope) *Ack {
 	if d.oneWay(s, "how the application answers", "url", "file", "command") == "command" {
 		d.idle(s, "for a command, which decides by itself", "destination")
 	}
-	if a.Interval >= a.Timeout && a.Timeout > 0 {
-		at := "interval"
-		if s.attrs[at] == nil {
-			at = "timeout"
-		}
-		d.errorf(s.at(at), "Invalid duration", "\"interval\" (%s) must be shorter than \"timeout\" (%s): the application would be asked only once.", a.Interval, a.Timeout)
-	}
+	d.looks(s, a.Interval, a.Timeout, "the application would be asked only once")
 	return a
+}
+
+// looks wants time for more than one.
+func (d *decoder) looks(s *scope, interval, timeout time.Duration, otherwise string) {
+	if interval < timeout || timeout == 0 {
+		return
+	}
+	at := "interval"
+	if s.attrs[at] == nil {
+		at = "timeout"
+	}
+	d.errorf(s.at(at), "Invalid duration", "\"interval\" (%s) must be shorter than \"timeout\" (%s): %s.", interval, timeout, otherwise)
 }
 
 // oneWay wants exactly one of the keys to be set, and says which one is.
@@ -153,6 +160,8 @@ func empty(v any) bool {
 		return v == ""
 	case []string:
 		return len(v) == 0
+	case bool:
+		return !v
 	}
 	return v == nil
 }

@@ -24,9 +24,10 @@ type part struct {
 	proxyToken     bool      // ... in api_proxy
 	lease          *Leases
 	rollouts       []*scope // of Rollouts, in their order
+	exec           *scope   // of Exec
 	end            ending
 
-	vaultRisks, authRisks, statusRisks, otherRisks []risk
+	vaultRisks, authRisks, statusRisks, execRisks, otherRisks []risk
 }
 
 // file decodes one file.
@@ -48,6 +49,8 @@ func (d *decoder) file(s *scope) part {
 	p.AutoAuth, p.authRisks = d.autoAuth(s.last("auto_auth")), d.taken()
 	p.vault, p.vaultRisks = d.vault(s.last("vault")), d.taken()
 	p.Status, p.statusRisks = d.status(s.last("status")), d.taken()
+	p.exec = s.last("exec")
+	p.Exec, p.execRisks = d.supervise(p.exec), d.taken()
 	p.lease, p.end = d.leases(s.last("lease")), d.ending(s)
 	p.templateConfig = d.templateConfig(s.last("template_config"))
 	for _, t := range s.blocks["template"] {
@@ -59,7 +62,6 @@ func (d *decoder) file(s *scope) part {
 	for _, t := range s.blocks["env_template"] {
 		p.EnvTemplates = append(p.EnvTemplates, d.envTemplate(t))
 	}
-	p.Exec = d.supervise(s.last("exec"))
 	d.proxies(s, &p)
 	for _, l := range s.blocks["listener"] {
 		p.Listeners = append(p.Listeners, d.listener(l))

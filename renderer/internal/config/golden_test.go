@@ -61,7 +61,8 @@ func TestBad(t *testing.T) {
 	}
 	for _, f := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(f), ".hcl"), func(t *testing.T) {
-			c, diags := Load([]string{f})
+			o := Options{Supervise: filepath.Base(f) != "supervisor.hcl"}
+			c, diags := LoadWith([]string{f}, o)
 			if !strings.HasPrefix(filepath.Base(f), "unsafe") {
 				diags = others(diags)
 			}

@@ -28,8 +28,8 @@ func Schema() *Section {
 		{Name: "on_exit_timeout", Kind: Duration, Default: `"10s"`, Own: true, Doc: "Longest time for that."},
 		{Name: "status", Kind: Block, Section: statusSection(), Own: true, Doc: "Where the program says how it is, and is told to look again."},
 
-		{Name: "env_template", Kind: Block, Section: envTemplateSection(), Doc: "One variable of the child process; the label is its name. " + unsupportedNow},
-		{Name: "exec", Kind: Block, Section: superviseSection(), Doc: "The child process. " + unsupportedNow},
+		{Name: "env_template", Kind: Block, Section: envTemplateSection(), Doc: "One variable of the child process; the label is its name."},
+		{Name: "exec", Kind: Block, Section: superviseSection(), Doc: "The program to run with these variables and files, as its supervisor; or a command behind -- on the command line."},
 		{Name: "cache", Kind: Block, Section: cacheSection(), Doc: "Templates share what they read without it; an empty block does nothing."},
 		{Name: "api_proxy", Kind: Block, Section: apiProxySection(), Doc: "How the proxy uses the token. " + unsupportedNow},
 		{Name: "listener", Kind: Block, Section: listenerSection(), Doc: `Where metrics are served: role = "metrics_only". Other roles are refused.`},

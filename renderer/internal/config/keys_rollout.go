@@ -20,11 +20,12 @@ func checkSection() *Section {
 
 func tellSection() *Section {
 	return &Section{Name: "reload", Strict: true, Max: 1, Own: true, Keys: []Key{
-		{Name: "pid_file", Kind: QuotedString, Own: true, Doc: "File that holds the id of the process to signal; either this or one of the next three."},
+		{Name: "pid_file", Kind: QuotedString, Own: true, Doc: "File that holds the id of the process to signal; either this or one of the next four."},
 		{Name: "process", Kind: QuotedString, Own: true, Doc: "Name of the program to signal, as ps shows it."},
+		{Name: "child", Kind: Bool, Default: "false", Own: true, Doc: "The program of the exec block at top level gets the signal."},
 		{Name: "command", Kind: ShellCommand, Own: true, Doc: "Command to run: a list; one string with blanks runs through sh -c."},
 		{Name: "url", Kind: QuotedString, Own: true, Doc: "Address to call: http, https, or unix:///path/of/socket:/path."},
-		{Name: "signal", Kind: SignalName, Default: `"SIGHUP"`, Own: true, Doc: "The signal, with pid_file or process."},
+		{Name: "signal", Kind: SignalName, Default: `"SIGHUP"`, Own: true, Doc: "The signal, with pid_file, process or child; for child exec's reload_signal, if that is set."},
 		{Name: "method", Kind: QuotedString, Default: `"POST"`, Enum: httpMethods(), Own: true, Doc: "Method of the request, with url."},
 		{Name: "timeout", Kind: Duration, Default: `"30s"`, Own: true, Doc: "Longest time of one try, with command or url."},
 		{Name: "retries", Kind: Int, Default: "3", Own: true, Doc: "Tries after the first one; if all fail, the files go back."},

@@ -58,35 +58,3 @@ func reloadSection() *Section {
 		{Name: "signal", Kind: SignalName, Default: `"SIGHUP"`, Own: true, Doc: "The signal to send."},
 	}}
 }
-
-// envTemplateSection has the keys of a template that make sense for a variable,
-// and refuses the others, as Vault Agent does.
-func envTemplateSection() *Section {
-	s := &Section{Name: "env_template", Label: "variable", Strict: true, Keys: []Key{
-		{Name: "source", Kind: QuotedString, Doc: "File with the template; either this or contents."},
-		{Name: "contents", Kind: QuotedString, Doc: "The template itself."},
-		{Name: "error_on_missing_key", Kind: Bool, Default: "false", Doc: "A key that the secret lacks is an error (true when strict)."},
-		{Name: "error_fatal", Kind: Bool, Default: "true", Doc: "As in template."},
-		{Name: "left_delimiter", Kind: QuotedString, Default: `"{{"`, Doc: "What opens an action."},
-		{Name: "right_delimiter", Kind: QuotedString, Default: `"}}"`, Doc: "What closes an action."},
-		{Name: "function_denylist", Kind: Words, Doc: "Functions that the template may not use."},
-		{Name: "function_blacklist", Kind: Words, Doc: "Older form of function_denylist."},
-	}}
-	for _, name := range []string{
-		"backup", "command", "command_timeout", "create_dest_dirs", "destination", "exec", "perms",
-		"user", "uid", "group", "gid", "wait", "sandbox_path",
-	} {
-		s.Keys = append(s.Keys, Key{Name: name, Kind: Any, Support: Refused, Doc: "A variable has no file; remove the key."})
-	}
-	return s
-}
-
-func superviseSection() *Section {
-	return &Section{Name: "exec", Strict: true, Max: 1, Keys: []Key{
-		{Name: "command", Kind: Strings, Doc: "The program and its arguments; required. One element with blanks runs through sh -c."},
-		{Name: "restart_on_secret_changes", Kind: QuotedString, Default: `"always"`, Enum: []string{"always", "never"}, Doc: "Whether the program is started again when a secret changed."},
-		{Name: "restart_stop_signal", Kind: SignalName, Default: `"SIGTERM"`, Doc: "The signal that stops it."},
-		{Name: "child_process_stdout", Kind: QuotedString, Doc: "File that receives its output; inherited, if not set."},
-		{Name: "child_process_stderr", Kind: QuotedString, Doc: "File that receives its errors; inherited, if not set."},
-	}}
-}

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -17,7 +18,7 @@ func masked(src []byte, b *body) []byte {
 		for _, n := range names {
 			known[n] = true
 		}
-		maskBody(out, b, known)
+		maskBody(out, b, "", known)
 		return out
 	}
 	// The file could not be parsed.
@@ -25,22 +26,45 @@ func masked(src []byte, b *body) []byte {
 	for _, m := range pattern.FindAllSubmatchIndex(src, -1) {
 		blot(out[m[2]:m[3]])
 	}
+	for _, m := range customList().FindAllSubmatchIndex(src, -1) {
+		blot(out[m[2]:m[3]])
+	}
 	blotLogins(out)
 	return out
 }
 
-func maskBody(out []byte, b *body, secret map[string]bool) {
+// customList finds a list of variables, as far as it goes.
+func customList() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)\b(?:` + strings.Join(variableKeys(), "|") + `)"?[ \t]*[=:][ \t\n]*\[((?:[^\]"]|"(?:[^"\\\n]|\\.)*"?)*)`)
+}
+
+// maskBody masks what is in the value of the key within, "" at top level. What
+// stands in the place of variables is as secret as they are, but for the keys
+// that an env block has.
+func maskBody(out []byte, b *body, within string, secret map[string]bool) {
 	for _, it := range b.items {
-		for _, n := range append([]*node{it.val}, it.val.elems...) {
-			switch r := n.text; {
-			case n.obj != nil:
-				maskBody(out, n.obj, secret)
-			case secret[strings.ToLower(it.name)] && r.Start.Byte <= r.End.Byte && r.End.Byte <= len(out):
-				blot(out[r.Start.Byte:r.End.Byte])
-			case !strings.EqualFold(it.name, "contents") && r.Start.Byte <= r.End.Byte && r.End.Byte <= len(out):
-				blotLogins(out[r.Start.Byte:r.End.Byte])
-			}
+		name := strings.ToLower(it.name)
+		if slices.Contains(variableKeys(), within) && execEnvSection().key(name) == nil {
+			name = within
 		}
+		maskNode(out, it.val, name, secret)
+	}
+}
+
+// maskNode masks the value of the key name.
+func maskNode(out []byte, n *node, name string, secret map[string]bool) {
+	switch r := n.text; {
+	case n.obj != nil:
+		maskBody(out, n.obj, name, secret)
+	case n.list:
+		for _, e := range n.elems {
+			maskNode(out, e, name, secret)
+		}
+	case r.Start.Byte > r.End.Byte || r.End.Byte > len(out):
+	case secret[name]:
+		blot(out[r.Start.Byte:r.End.Byte])
+	case name != "contents":
+		blotLogins(out[r.Start.Byte:r.End.Byte])
 	}
 }
 
@@ -75,9 +99,13 @@ func blot(text []byte) {
 // secretKeys are the keys whose values are credentials themselves, and words
 // under which people write a credential where the name of a file belongs.
 func secretKeys() []string {
-	return []string{
+	return append(variableKeys(),
 		"circonus_api_token", "aad", "password", "passwd", "secret_id", "token", "jwt", "vault_token",
 		// The keys of methods that the schema calls secret.
 		"access_secret", "access_token", "private_key", "secret_key", "session_token",
-	}
+	)
 }
+
+// variableKeys are the key for variables of the child process, which may be
+// anything, and what people write in its place.
+func variableKeys() []string { return []string{"custom", "env", "environment"} }

@@ -13,6 +13,7 @@ type whole struct {
 	cacheToken    bool      // use_auto_auth_token is set in cache
 	proxyToken    bool      // ... in api_proxy
 	rollouts      []*scope  // of Rollouts, in their order
+	exec          *scope    // of Exec; nil without a block
 	end           ending
 	risks         []risk
 }
@@ -27,7 +28,7 @@ func merge(parts []part, strict bool) whole {
 		TemplateConfig: defaultTemplateConfig(),
 		Leases:         defaultLeases(),
 	}}
-	var vault, auth, status, other []risk
+	var vault, auth, status, exec, other []risk
 	for _, p := range parts {
 		w.scalars(p)
 		w.blocks(p)
@@ -40,13 +41,16 @@ func merge(parts []part, strict bool) whole {
 		if p.Status != nil {
 			w.Status, status = p.Status, p.statusRisks
 		}
+		if p.Exec != nil {
+			w.Exec, w.exec, exec = p.Exec, p.exec, p.execRisks
+		}
 		w.Templates = append(w.Templates, p.Templates...)
 		w.Rollouts, w.rollouts = append(w.Rollouts, p.Rollouts...), append(w.rollouts, p.rollouts...)
 		w.EnvTemplates = append(w.EnvTemplates, p.EnvTemplates...)
 		w.Listeners = append(w.Listeners, p.Listeners...)
 		other = append(other, p.otherRisks...)
 	}
-	w.risks = slices.Concat(vault, auth, status, other)
+	w.risks = slices.Concat(vault, auth, status, exec, other)
 	if w.explicitProxy = w.APIProxy != nil; !w.explicitProxy {
 		w.APIProxy = w.cacheProxy
 	}
@@ -90,9 +94,6 @@ func (w *whole) blocks(p part) {
 	// A block that says nothing but defaults does not undo an earlier one.
 	if p.templateConfig != nil && *p.templateConfig != defaultTemplateConfig() {
 		w.TemplateConfig = *p.templateConfig
-	}
-	if p.Exec != nil {
-		w.Exec = p.Exec
 	}
 	if p.lease != nil {
 		w.Leases = *p.lease

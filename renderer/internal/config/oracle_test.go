@@ -168,7 +168,7 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	}
-	for _, s := range rolloutSeeds() {
+	for _, s := range append(rolloutSeeds(), execSeeds()...) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(loadAnything)
@@ -183,6 +183,18 @@ func rolloutSeeds() []string {
 		"rollout \"a\" { ack { url = \"https://u:p@h/\" file = \"://@\" } }\nstatus {\n address = \"unix://\"\n mode = 0777\n}",
 		`{"rollout": {"a": {"ack": {"url": "http://h:p"}}, "b": {}}, "template": [{"contents": "x", "destination": "/x", "rollout": "c"}], "lease": {"grace": 0}}`,
 		`{"rollout": [{"a": [{"reload": [{"pid_file": ""}]}]}, {"ack": {}}, {"splay": 1}], "status": {"address": ":0"}, "lease": [{"lookup_interval": 0}]}`,
+	}
+}
+
+// execSeeds are the same for the child process.
+func execSeeds() []string {
+	return []string{
+		"env_template \"A\" { contents = \"x\" }\nenv_template \"1\" \"b\" { source = \"\" }\nexec { command = [\"x y\"] reload_signal = \"hup\" }",
+		"exec {\n env {\n custom = [\"A=b\", [\"=\"]]\n pristine = true\n allowlist = [\"[\"]\n }\n vault_token = \"t\"\n max_restarts = -1\n}",
+		"exec {\n restart_on_secret_changes = \"rolling\"\n ready { url = \"http://h:1/\" address = \"h:1\" }\n socket \"a\" { address = \"h:1\" mode = 9 }\n}",
+		"exec { socket \"\" { network = \"unix\" address = \"@\" } socket { } ready { notify = true interval = 5 } }\nstate_file = \"@\"",
+		`{"env_template": [{"A": {"contents": "x"}}, {"B": [{"contents": ""}]}], "exec": {"command": [1], "env": {"custom": {"A": "b"}}, "ready": {}}}`,
+		`{"exec": [{"socket": {"a": {"address": ":0"}, "b": {}}}, {"kill_signal": "", "restart_stop_signal": null}], "rollout": {"r": {"reload": {"child": true}}}}`,
 	}
 }
 
@@ -209,7 +221,7 @@ func FuzzJSON(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
-	for _, s := range rolloutSeeds() {
+	for _, s := range append(rolloutSeeds(), execSeeds()...) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
@@ -222,7 +234,7 @@ func FuzzJSON(f *testing.F) {
 }
 
 func loadAnything(t *testing.T, src []byte) {
-	c, diags := build([]input{{"fuzz.hcl", src}}, settings{getenv: os.Getenv})
+	c, diags := build([]input{{"fuzz.hcl", src}}, settings{supervise: true, getenv: os.Getenv})
 	for _, d := range diags {
 		if d.Subject == nil || d.Subject.Start.Line < 1 || d.Subject.Filename != "fuzz.hcl" ||
 			d.Subject.Start.Byte > d.Subject.End.Byte || d.Subject.End.Byte > len(src)+1 {

@@ -13,9 +13,12 @@ import (
 type decoder struct {
 	strict  bool
 	noLogin bool // auto_auth may be missing
+	child   bool // the caller runs a child process ...
 	getenv  func(string) string
-	diags   hcl.Diagnostics
-	risks   []risk // of the block that is read; see unsafe.go
+
+	commandLine []string // ... with this command, if not empty
+	diags       hcl.Diagnostics
+	risks       []risk // of the block that is read; see unsafe.go
 }
 
 // scope is one block, read by its section's table.

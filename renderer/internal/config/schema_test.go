@@ -16,7 +16,7 @@ func walk(sec *Section, before, behind string, f func(k Key, sec *Section, befor
 			continue
 		}
 		label := map[string]string{
-			"method": ` "approle"`, "sink": ` "file"`, "sinks": ` "file"`, "listener": ` "tcp"`, "persist": ` "kubernetes"`, "env_template": ` "A"`, "rollout": ` "x"`,
+			"method": ` "approle"`, "sink": ` "file"`, "sinks": ` "file"`, "listener": ` "tcp"`, "persist": ` "kubernetes"`, "env_template": ` "A"`, "rollout": ` "x"`, "socket": ` "x"`,
 		}[k.Name]
 		walk(k.Section, before+k.Name+label+" {\n", "\n}"+behind, f)
 		for _, v := range k.Section.Variants {
@@ -60,7 +60,7 @@ func TestNoValueIsPrinted(t *testing.T) {
 	walk(Schema(), "", "", func(k Key, _ *Section, before, behind string) {
 		for i, v := range values {
 			src := fmt.Sprintf("%s%s = %s%s\n# the end\n", before, k.Name, v, behind)
-			c, diags := build([]input{{"x.hcl", []byte(src)}}, settings{getenv: os.Getenv})
+			c, diags := build([]input{{"x.hcl", []byte(src)}}, settings{supervise: true, getenv: os.Getenv})
 			for _, d := range diags {
 				if out := d.Summary + d.Detail; strings.Contains(out, "canary-") && !namesFile(k.Name) {
 					t.Errorf("%s:\n%s", src, text(t, c.Files, diags))

@@ -53,6 +53,11 @@ func TestJSONShapes(t *testing.T) {
 		`{"disable_keep_alives": ["caching",],"vault":{"address": "a,]b",},` + strings.TrimPrefix(rest, ",") + ` {"pid_file": 5} } "x`: func(c *Config) bool {
 			return c.DisableKeepAlives.Proxying && c.Vault.Address == "a,]b"
 		},
+		`{"env_template": {"A": {"contents": "x"}, "B": {"contents": "y"}}, "exec": {"command": ["x"]}` + rest:     func(c *Config) bool { return len(c.EnvTemplates) == 2 },
+		`{"env_template": [{"A": {"contents": "x"}}, {"B": {"contents": "y"}}], "exec": {"command": ["x"]}` + rest: func(c *Config) bool { return c.EnvTemplates[1].Variable == "B" },
+		`{"env_template": {"A": {"contents": "x"}}, "exec": [{"command": ["x"], "socket": [{"s": {"address": ":1"}}]}]` + rest: func(c *Config) bool {
+			return c.Exec.Sockets[0].Name == "s"
+		},
 		"\n\t  {\"exit_after_auth\": true" + rest: func(c *Config) bool { return c.ExitAfterAuth },
 	} {
 		c, _ := loadText(t, src)
@@ -66,8 +71,6 @@ func TestJSONShapes(t *testing.T) {
 func TestRefusedJSONShapes(t *testing.T) {
 	rest := `, "auto_auth": {"method": [{"type": "cert"}]}}`
 	for src, check := range map[string]func(*Config) bool{
-		`{"env_template": {"A": {"contents": "x"}, "B": {"contents": "y"}}, "exec": {"command": ["x"]}` + rest:     func(c *Config) bool { return len(c.EnvTemplates) == 2 },
-		`{"env_template": [{"A": {"contents": "x"}}, {"B": {"contents": "y"}}], "exec": {"command": ["x"]}` + rest: func(c *Config) bool { return c.EnvTemplates[1].Variable == "B" },
 		`{"cache": {"persist": {"type": "kubernetes", "path": "/c"}}, "template": {"contents": "x", "destination": "/x"}` + rest: func(c *Config) bool {
 			return c.Cache.Persist.Path == "/c"
 		},
@@ -75,7 +78,7 @@ func TestRefusedJSONShapes(t *testing.T) {
 			return c.Cache.Persist.Type == "kubernetes"
 		},
 	} {
-		c, diags := build([]input{{"x.json", []byte(src)}}, settings{getenv: os.Getenv})
+		c, diags := build([]input{{"x.json", []byte(src)}}, settings{supervise: true, getenv: os.Getenv})
 		if errs := diags.Errs(); len(errs) != 1 || !strings.Contains(errs[0].Error(), "Not supported in this version") || !check(c) {
 			t.Errorf("%s: %v", src, diags)
 		}
@@ -144,7 +147,7 @@ func TestLoopbackIsSafe(t *testing.T) {
 		"http://127.0.0.1:8200": true, "http://localhost:8200": true, "http://[::1]:8200": true, "http://127.1.2.3": true,
 		"https://vault:8200": true, "unix:///run/v.sock": true, "http://vault:8200": false, "http://10.0.0.1": false, "http://127.0.0.1.example.com": false,
 	} {
-		_, diags := build([]input{{"x.hcl", []byte(auth + "vault { address = \"" + addr + "\" }")}}, settings{getenv: os.Getenv})
+		_, diags := build([]input{{"x.hcl", []byte(auth + "vault { address = \"" + addr + "\" }")}}, settings{supervise: true, getenv: os.Getenv})
 		if safe != (len(diags) == 0) {
 			t.Errorf("%s: %v", addr, diags)
 		}
@@ -209,7 +212,7 @@ func TestHostileFiles(t *testing.T) {
 		"hcl2 strings":  `a = "` + strings.Repeat("${", n) + "\nb",
 		"hcl2 signs":    "a = " + strings.Repeat("!", n),
 	} {
-		_, diags := build([]input{{"x", []byte(src)}}, settings{getenv: os.Getenv})
+		_, diags := build([]input{{"x", []byte(src)}}, settings{supervise: true, getenv: os.Getenv})
 		if len(diags) != 1 || !diags.HasErrors() {
 			t.Errorf("%s: %d diagnostics", name, len(diags))
 		}

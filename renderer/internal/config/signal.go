@@ -18,9 +18,15 @@ func signalNames() []string {
 
 // signal takes "SIGHUP", "sighup" and "HUP".
 func (d *decoder) signal(s string, at hcl.Range) (any, bool) {
+	if s == "" {
+		return nil, false // as if not written, as in Vault Agent
+	}
 	name := strings.ToUpper(s)
 	if !strings.HasPrefix(name, "SIG") {
 		name = "SIG" + name
+	}
+	if name == "SIGIOT" {
+		name = "SIGABRT" // one signal, two names
 	}
 	if !slices.Contains(signalNames(), name) {
 		d.errorf(at, "Unknown signal", "There is no signal of that name; write one such as \"SIGHUP\" or \"SIGUSR1\".")

@@ -13,8 +13,8 @@ import (
 // validate checks what only the whole configuration can show. end is where a
 // missing block would have to be written.
 func (d *decoder) validate(w whole, end hcl.Range) {
+	d.supervision(w, end)
 	d.purpose(w, end)
-	d.supervision(w)
 	d.proxying(w)
 	d.listeners(w)
 	for _, t := range w.Templates {
@@ -67,40 +67,6 @@ func (d *decoder) purpose(w whole, end hcl.Range) {
 	case a.Method.WrapTTL > 0 && len(w.Templates)+len(w.EnvTemplates) > 0:
 		d.warnf(a.Method.Range, "Templates without a token", "With \"wrap_ttl\" the token is for the sink's reader alone: no template can be rendered. Move \"wrap_ttl\" into the sink block to have both.")
 	}
-}
-
-// supervision checks env_template and exec, and refuses them.
-func (d *decoder) supervision(w whole) {
-	if len(w.EnvTemplates) == 0 && w.Exec == nil {
-		return
-	}
-	var at hcl.Range
-	switch {
-	case w.Exec == nil:
-		at = w.EnvTemplates[0].Range
-		d.errorf(at, "Missing exec", "\"env_template\" needs an \"exec\" block at top level: the program that gets the variables.")
-	case len(w.EnvTemplates) == 0:
-		at = w.Exec.Range
-		d.errorf(at, "Missing env_template", "\"exec\" at top level needs at least one \"env_template\" block.")
-	default:
-		at = w.Exec.Range
-	}
-	if len(w.Templates) > 0 {
-		d.errorf(w.Templates[0].Range, "Not together", "\"template\" cannot be used together with \"env_template\" and \"exec\".")
-	}
-	if w.explicitProxy {
-		d.errorf(w.APIProxy.Range, "Not together", "\"api_proxy\" cannot be used together with \"env_template\" and \"exec\".")
-	}
-	first := map[string]hcl.Range{}
-	for _, t := range w.EnvTemplates {
-		d.source(t.Source, t.SourceRange)
-		if prev, ok := first[t.Variable]; ok && t.Variable != "" {
-			d.errorf(t.Range, "Repeated variable", "This variable is set already at %s:%d.", prev.Filename, prev.Start.Line)
-			continue
-		}
-		first[t.Variable] = t.Range
-	}
-	d.notYet(at, "This version starts no child process. Render a file of variables with a \"template\" block, and start the program by itself.")
 }
 
 // proxying checks cache and api_proxy, and refuses what needs the proxy.

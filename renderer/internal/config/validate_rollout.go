@@ -171,6 +171,9 @@ func (w whole) user(path string) string {
 			return "the \"pid_file\" of the reload at " + place(r.Reload.Range)
 		}
 	}
+	if what := w.childsFile(path); what != "" {
+		return what
+	}
 	if w.AutoAuth != nil {
 		for _, s := range w.AutoAuth.Sinks {
 			if same(path, s.Path) {
@@ -188,6 +191,26 @@ func (w whole) user(path string) string {
 		return "the \"log_file\""
 	case w.Status != nil && same(path, strings.TrimPrefix(w.Status.Address, unixScheme)):
 		return "the socket at " + place(w.Status.Range)
+	}
+	return ""
+}
+
+// childsFile says for what exec uses a file, or "".
+func (w whole) childsFile(path string) string {
+	x := w.Exec
+	if x == nil {
+		return ""
+	}
+	for _, k := range x.Sockets {
+		if same(path, k.Address) {
+			return "the socket at " + place(k.Range)
+		}
+	}
+	if same(path, x.Stdout) || same(path, x.Stderr) {
+		return "where the program of exec at " + place(x.Range) + " writes"
+	}
+	if x.Ready != nil && same(path, x.Ready.File) {
+		return "the \"file\" of \"ready\" at " + place(x.Ready.Range)
 	}
 	return ""
 }

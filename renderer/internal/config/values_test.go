@@ -14,7 +14,7 @@ import (
 func loadText(t *testing.T, src string) (*Config, []string) {
 	t.Helper()
 	env := func(name string) string { return map[string]string{"AAD": "canary-aad"}[name] }
-	c, diags := build([]input{{"x.hcl", []byte(src)}}, settings{getenv: env})
+	c, diags := build([]input{{"x.hcl", []byte(src)}}, settings{supervise: true, getenv: env})
 	if diags.HasErrors() {
 		t.Fatalf("%s\n%s", src, text(t, c.Files, diags))
 	}
@@ -430,7 +430,7 @@ listener "unix" {
 		EnvTemplates: []EnvTemplate{{
 			Variable: "A", Contents: "x", ErrorOnMissingKey: true, LeftDelimiter: "[[", RightDelimiter: "]]", FunctionDenylist: []string{"env"},
 		}},
-		Exec: &Supervise{Command: []string{"app", "-v"}, RestartOnSecretChanges: "never", RestartStopSignal: "SIGINT", Stdout: "/out", Stderr: "/err"},
+		Exec: &Supervise{Command: []string{"app", "-v"}, RestartOnSecretChanges: RestartNever, StopSignal: "SIGINT", Stdout: "/out", Stderr: "/err", KillTimeout: 30 * time.Second, Stdin: true, MaxRestarts: 5},
 		Cache: &Cache{Persist: &Persist{
 			Type: "kubernetes", Path: "/cache", KeepAfterImport: true, ExitOnErr: true, ServiceAccountTokenFile: podToken,
 		}},

@@ -3,13 +3,11 @@ auto_auth {
     config = { role_id_file_path = "/ids/role" }
   }
 }
-env_template "DB_PASSWORD" {
-  contents = "x"
-}
-exec {
-  command = ["/usr/bin/app"]
+rollout "app" {
+  reload { child = true }
 }
 template {
   contents    = "x"
   destination = "/run/x"
+  rollout     = "app"
 }

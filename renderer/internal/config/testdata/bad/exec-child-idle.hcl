@@ -1,0 +1,18 @@
+auto_auth {
+  method "approle" {
+    config = { role_id_file_path = "/ids/role" }
+  }
+}
+rollout "app" {
+  reload {
+    child   = true
+    timeout = "5s"
+    method  = "GET"
+  }
+}
+template {
+  contents    = "x"
+  destination = "/run/x"
+  rollout     = "app"
+}
+exec { command = ["app"] }

@@ -1,0 +1,18 @@
+auto_auth {
+  method "approle" {
+    config = { role_id_file_path = "/ids/role" }
+  }
+}
+env_template "A" {
+  contents             = "x"
+  error_on_missing_key = true
+}
+exec {
+  command = ["app"]
+  ready {
+    notify  = true
+    url     = "http://127.0.0.1:8080/health"
+    file    = "/run/app.ready"
+    command = "true"
+  }
+}

@@ -1,0 +1,17 @@
+auto_auth {
+  method "approle" {
+    config = { role_id_file_path = "/ids/role" }
+  }
+}
+env_template "A" {
+  contents             = "x"
+  error_on_missing_key = true
+}
+exec {
+  command = ["app"]
+  ready {
+    url      = "unix:///run/app.sock:/health"
+    timeout  = "5s"
+    interval = "10s"
+  }
+}

@@ -1,0 +1,14 @@
+auto_auth {
+  method "approle" {
+    config = { role_id_file_path = "/ids/role" }
+  }
+}
+env_template "A" {
+  contents             = "x"
+  error_on_missing_key = true
+}
+exec {
+  command                   = ["app"]
+  restart_on_secret_changes = "roling"
+  max_restarts              = -1
+}
