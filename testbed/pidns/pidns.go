@@ -39,11 +39,11 @@ const enterFailed = 201
 // Kind says how a program runs.
 type Kind string
 
-// How a program runs: what the machine permits.
+// How a program runs: Subreaper is what every machine permits.
 const (
 	Root      Kind = "PID 1 of a namespace made by root"
 	User      Kind = "PID 1 of a namespace made in a user namespace"
-	Subreaper Kind = "an ordinary process: this machine permits no PID namespaces"
+	Subreaper Kind = "ordinary process"
 )
 
 // Permitted tries what the machine permits.

@@ -59,24 +59,35 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-// TestAsInit: everything that the first program of a container must do.
+// TestAsInit: everything that the first program of a container must do, and the
+// same where it is not the first one.
 func TestAsInit(t *testing.T) {
 	path := program(t)
-	kind := Permitted(t.Context())
-	t.Logf("the supervisor runs as %s", kind)
-	start := func(t *testing.T, p plan) *supervisor { return launch(t, path, kind, p) }
-	t.Run("signals", func(t *testing.T) { testSignals(t, start) })
-	t.Run("exit codes", func(t *testing.T) { testExitCodes(t, start) })
-	t.Run("orphans", func(t *testing.T) { testOrphans(t, start) })
-	t.Run("killed", func(t *testing.T) { testKilled(t, start) })
-	t.Run("nothing is left", func(t *testing.T) { testNothingLeft(t, start) })
-	t.Run("rolling", func(t *testing.T) { testRolling(t, start) })
+	kinds := []Kind{Permitted(t.Context())}
+	if kinds[0] != Subreaper {
+		kinds = append(kinds, Subreaper)
+	}
+	for _, kind := range kinds {
+		t.Run(strings.Fields(string(kind))[0], func(t *testing.T) {
+			t.Logf("the supervisor runs as %s", kind)
+			testAll(t, kind, func(t *testing.T, p plan) *supervisor { return launch(t, path, kind, p) })
+		})
+	}
+}
+
+func testAll(t *testing.T, kind Kind, start starter) {
 	t.Run("number", func(t *testing.T) {
 		s := start(t, plan{Command: []string{"test $PPID = 1"}})
 		if want := map[bool]int{true: 0, false: 1}[kind != Subreaper]; s.ends() != want {
 			t.Error("the child's parent is somebody else")
 		}
 	})
+	t.Run("signals", func(t *testing.T) { testSignals(t, start) })
+	t.Run("exit codes", func(t *testing.T) { testExitCodes(t, start) })
+	t.Run("orphans", func(t *testing.T) { testOrphans(t, start) })
+	t.Run("killed", func(t *testing.T) { testKilled(t, start) })
+	t.Run("nothing is left", func(t *testing.T) { testNothingLeft(t, start) })
+	t.Run("rolling", func(t *testing.T) { testRolling(t, start) })
 }
 
 type starter func(*testing.T, plan) *supervisor
@@ -276,7 +287,7 @@ func testRolling(t *testing.T, start starter) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, plan{Command: []string{self}, Env: []string{role + "=server"}, Rolling: true, Socket: address, Rolls: rolls})
+	s := start(t, plan{Command: []string{self}, Env: []string{role + "=server", "GORACE=atexit_sleep_ms=0"}, Rolling: true, Socket: address, Rolls: rolls})
 	eventually(t, "the socket", func() bool { _, err := ask(t.Context(), address); return err == nil })
 	ctx, stop := context.WithCancel(t.Context())
 	var clients sync.WaitGroup

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 )
 
@@ -26,21 +27,26 @@ func Forwardable() []os.Signal {
 	return all
 }
 
-// Forward gives every forwardable signal that this process gets to f, in its
-// own goroutine, until ctx ends. Which of them stop or reload this process
-// instead is the decision of f.
-func Forward(ctx context.Context, f func(os.Signal)) {
+// Forward gives every forwardable signal that this process gets to f, in a
+// goroutine of its own, until ctx ends; wait returns when that one has ended.
+// None is missed once Forward has returned: call it before the child is started.
+// Which of them stop or reload this process instead is the decision of f.
+func Forward(ctx context.Context, f func(os.Signal)) (wait func()) {
 	got := make(chan os.Signal, 64)
 	signal.Notify(got, Forwardable()...)
-	defer signal.Stop(got)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case s := <-got:
-			f(s)
+	var running sync.WaitGroup
+	running.Go(func() {
+		defer signal.Stop(got)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case s := <-got:
+				f(s)
+			}
 		}
-	}
+	})
+	return running.Wait
 }
 
 // forGroup says whether a signal is one that terminals send to the whole

@@ -48,7 +48,7 @@ func initRole() int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	go Forward(ctx, func(sig os.Signal) {
+	Forward(ctx, func(sig os.Signal) {
 		if sig != syscall.SIGTERM {
 			_ = s.Signal(sig)
 		}

@@ -64,7 +64,7 @@ func supervisorRole() int {
 	s.Set(Update{})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go Forward(ctx, func(sig os.Signal) {
+	Forward(ctx, func(sig os.Signal) {
 		if strings.Contains(os.Getenv("STOP"), sig.String()) {
 			cancel()
 			return
