@@ -18,6 +18,7 @@ import (
 
 	"vault-renderer/renderer/internal/auth"
 	"vault-renderer/renderer/internal/auth/sink"
+	"vault-renderer/renderer/internal/child"
 	"vault-renderer/renderer/internal/config"
 	"vault-renderer/renderer/internal/lease"
 	"vault-renderer/renderer/internal/report"
@@ -112,6 +113,9 @@ type Agent struct {
 	resumedSinks map[string]sink.Stamp
 	memory       map[string][]byte // what login methods keep, by name
 
+	process    *process // nil = no child is supervised
+	supervisor atomic.Pointer[child.Supervisor]
+
 	keptTokens chan auth.Kept
 	calls      chan func()
 	pokes      chan string
@@ -195,14 +199,19 @@ var ErrIncomplete = errors.New("not everything could be rendered")
 // exit_after_auth (nil), or until something fails that the configuration says
 // not to survive. It returns after all its goroutines have ended.
 func (a *Agent) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	a.group, a.ctx = errgroup.WithContext(ctx)
+	a.group, a.ctx = errgroup.WithContext(inner)
 	a.started = time.Now()
 	a.o.Metrics.Authenticated(false)
-	if err := a.openState(); err != nil {
+	if err := a.buildProcess(); err != nil {
 		return err
 	}
+	if err := a.openState(); err != nil {
+		a.dropProcess()
+		return err
+	}
+	a.stopInOrder(ctx, cancel)
 	if !a.dry {
 		a.sweep()
 	}
@@ -221,6 +230,28 @@ func (a *Agent) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// stopInOrder ends the run when ctx ends: first the child, which may need its
+// credentials to the last, then everything else.
+func (a *Agent) stopInOrder(ctx context.Context, cancel func()) {
+	childCtx, stopChild := context.WithCancel(a.ctx)
+	if a.process != nil {
+		a.group.Go(func() error { return a.runProcess(childCtx) })
+	}
+	a.group.Go(func() error {
+		defer cancel()
+		defer stopChild()
+		select {
+		case <-ctx.Done():
+		case <-a.ctx.Done():
+		}
+		stopChild()
+		if a.process != nil {
+			<-a.process.ended
+		}
+		return ctx.Err()
+	})
 }
 
 // errDone ends the group when a one-shot run is complete.

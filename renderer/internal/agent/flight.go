@@ -36,6 +36,8 @@ type flight struct {
 	rules  []config.Rollout
 	leases map[*unit][]string // that its contents use
 	side   map[*unit][]string // paths of what its templates write with writeToFile
+	values map[*unit]string   // of variables
+	placed bool               // it is in place, and was not taken back
 	stop   context.CancelCauseFunc
 	// generation is what it brings, once it is in place.
 	generation reload.Generation
@@ -69,7 +71,7 @@ func (a *Agent) launch(group []*unit, rules []config.Rollout) {
 		a.failAll(group, err, time.Time{})
 		return
 	}
-	f := &flight{name: nameOf(rules), group: group, rules: rules, leases: map[*unit][]string{}, side: map[*unit][]string{}}
+	f := &flight{name: nameOf(rules), group: group, rules: rules, leases: map[*unit][]string{}, side: map[*unit][]string{}, values: map[*unit]string{}}
 	m := a.movedOf(f.name)
 	a.change++
 	at := a.attempt(group, rules)
@@ -84,7 +86,7 @@ func (a *Agent) launch(group []*unit, rules []config.Rollout) {
 		at.Over = j
 	}
 	for _, u := range group {
-		f.leases[u], f.side[u] = u.leases, pathsOf(u.writes)
+		f.leases[u], f.side[u], f.values[u] = u.leases, pathsOf(u.writes), string(u.content)
 		u.ready, u.content, u.writes, u.flight = false, nil, nil, f
 	}
 	m.stage, m.since = "checking", time.Now()
@@ -108,6 +110,9 @@ func stands(outs []rollout.Output) bool {
 // outputs are the files of a group, each template's own and those of writeToFile.
 func outputs(group []*unit) (outs []rollout.Output, err error) {
 	for _, u := range group {
+		if u.variable != "" {
+			continue
+		}
 		outs = append(outs, rollout.Output{File: u.file, Content: u.content})
 		more, err := sideFiles(u)
 		if err != nil {
@@ -286,7 +291,9 @@ func (a *Agent) inPlace(f *flight) {
 	a.brought(f)
 	for _, u := range f.group {
 		u.done, u.told = true, true
-		u.stamp = destination.Stat(u.file.Path)
+		if u.variable == "" {
+			u.stamp = destination.Stat(u.file.Path)
+		}
 		u.heal()
 	}
 }
@@ -296,6 +303,9 @@ func (a *Agent) brought(f *flight) {
 	g := f.generation
 	for _, u := range f.group {
 		u.placed, u.side = f.leases[u], f.side[u]
+		if u.variable != "" && !f.placed {
+			u.before, u.value = u.value, f.values[u]
+		}
 		if g.N != 0 {
 			u.generation = g.N
 		}
@@ -305,6 +315,7 @@ func (a *Agent) brought(f *flight) {
 			}
 		}
 	}
+	f.placed = true
 }
 
 // logRendered says once what a flight has put in place.
@@ -331,6 +342,12 @@ func (a *Agent) kept(f *flight, m *moved) {
 func (a *Agent) refused(f *flight, m *moved) {
 	for _, u := range f.group {
 		u.placed, u.generation = u.acked, m.generation
+		if u.variable != "" {
+			if f.placed {
+				u.value = u.before
+			}
+			continue
+		}
 		if digest, err := destination.Digest(u.file.Path); err == nil {
 			u.digest = digest
 		}

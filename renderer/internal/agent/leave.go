@@ -148,7 +148,7 @@ func (a *Agent) removeFiles() {
 		}
 	}
 	for _, u := range a.plan.units {
-		if u.done {
+		if u.done && u.variable == "" {
 			remove(u.file.Path)
 		}
 		for _, p := range u.side {

@@ -93,6 +93,8 @@ func (a *Agent) take(ctx context.Context, timer <-chan time.Time) error {
 		a.onKept(k)
 	case k := <-a.keptTokens:
 		a.onKeptToken(k)
+	case e := <-a.childEvents():
+		a.onChild(e)
 	case call := <-a.calls:
 		call()
 	case reason := <-a.pokes:
@@ -367,6 +369,9 @@ func (a *Agent) back() {
 // untilRetry is how long the loop may wait for events.
 func (a *Agent) untilRetry() time.Duration {
 	next := sooner(sooner(a.retryAt, a.inspectAt), a.dueAt)
+	if p := a.process; p != nil && !p.set {
+		next = sooner(next, p.startBy)
+	}
 	if next.IsZero() {
 		return 24 * time.Hour
 	}
@@ -422,8 +427,14 @@ func (a *Agent) finished() error {
 			return err
 		}
 	}
+	if err := a.overdue(); err != nil {
+		return err
+	}
 	if !cfg.ExitAfterAuth || a.token.Empty() || !a.sinksWritten() {
 		return nil
+	}
+	if cfg.Exec != nil {
+		return errDone // as Vault Agent: before the child is started
 	}
 	for _, u := range a.plan.units {
 		if !u.settled() || u.flight != nil {

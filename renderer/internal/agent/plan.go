@@ -48,6 +48,11 @@ func (a *Agent) build(cfg *config.Config) (*plan, hcl.Diagnostics) {
 		diags = diags.Extend(d)
 		p.units = append(p.units, u)
 	}
+	for _, t := range cfg.EnvTemplates {
+		u, d := a.buildVariable(cfg, t, env)
+		diags = diags.Extend(d)
+		p.units = append(p.units, u)
+	}
 	diags = diags.Extend(a.buildState(cfg, check))
 	if diags.HasErrors() {
 		return nil, diags

@@ -180,7 +180,7 @@ func harmless(cfg *config.Config) *config.Config {
 	c.ExitAfterAuth = true
 	c.Vault.NumRetries = min(c.Vault.NumRetries, 1) // somebody waits for the answer
 	c.Rollouts, c.StateFile, c.Status, c.OnExit = nil, "", nil, config.OnExit{}
-	c.Leases.OwnToken = false
+	c.Leases.OwnToken, c.Exec = false, nil
 	c.Templates = slices.Clone(cfg.Templates)
 	for i := range c.Templates {
 		t := &c.Templates[i]

@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"reflect"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -36,6 +37,25 @@ func (a *Agent) reconfigure() {
 		return
 	}
 	a.apply(p)
+}
+
+// withoutRange is an exec block without the places where it stands.
+func withoutRange(x *config.Supervise) config.Supervise {
+	if x == nil {
+		return config.Supervise{}
+	}
+	y := *x
+	y.Range, y.Env.Range = hcl.Range{}, hcl.Range{}
+	if y.Ready != nil {
+		r := *y.Ready
+		r.Range = hcl.Range{}
+		y.Ready = &r
+	}
+	y.Sockets = slices.Clone(y.Sockets)
+	for i := range y.Sockets {
+		y.Sockets[i].Range = hcl.Range{}
+	}
+	return y
 }
 
 func countErrors(diags hcl.Diagnostics) int {
@@ -72,6 +92,9 @@ func (a *Agent) apply(p *plan) {
 	p.name()
 	a.dropHooks()
 	a.moveState(old)
+	if !reflect.DeepEqual(withoutRange(old.cfg.Exec), withoutRange(p.cfg.Exec)) {
+		a.o.Log.Warn("the exec block has changed; that comes into force when vault-renderer is started again")
+	}
 	a.ledger.dirty, a.ledger.denied = true, false
 	a.o.Log.Info("configuration reloaded", "templates", len(a.plan.units))
 }
@@ -136,7 +159,8 @@ func (a *Agent) replaceUnits(old []*unit) {
 // inherit takes over what is in place from the template that wrote it before.
 func (a *Agent) inherit(u *unit, old []*unit) {
 	for _, o := range old {
-		if o.cfg.Destination == u.cfg.Destination {
+		if o.key() == u.key() {
+			u.value, u.before = o.value, o.before
 			u.placed, u.acked, u.side, u.told, u.generation = o.placed, o.acked, o.side, o.told, o.generation
 		}
 	}
@@ -147,7 +171,7 @@ func sameUnit(a, b *unit) bool {
 	x.Range, y.Range, x.ContentsRange, y.ContentsRange = hcl.Range{}, hcl.Range{}, hcl.Range{}, hcl.Range{}
 	x.Exec, y.Exec, x.Signal, y.Signal = nil, nil, nil, nil // hooks are taken from the new one
 	x.Rollout, y.Rollout = "", ""                           // likewise
-	return a.text == b.text && reflect.DeepEqual(x, y)
+	return a.variable == b.variable && a.text == b.text && reflect.DeepEqual(x, y)
 }
 
 // sameConnection says whether server, login and limits are as they were.

@@ -31,6 +31,7 @@ func (a *Agent) refresh() {
 		}
 	}
 	a.notify()
+	a.feed()
 }
 
 // touchReady lets the first login put in place what waited for nothing else.
@@ -136,7 +137,12 @@ func (a *Agent) roll(u *unit) {
 func (a *Agent) place(members []*unit) (changed []bool, err error) {
 	var outs []rollout.Output
 	var of []int
+	changed = make([]bool, len(members))
 	for i, m := range members {
+		if m.variable != "" {
+			changed[i] = !m.done || m.value != string(m.content)
+			continue
+		}
 		outs, of = append(outs, rollout.Output{File: m.file, Content: m.content}), append(of, i)
 		more, err := sideFiles(m)
 		if err != nil {
@@ -150,7 +156,6 @@ func (a *Agent) place(members []*unit) (changed []bool, err error) {
 	if err != nil {
 		return nil, err
 	}
-	changed = make([]bool, len(members))
 	for i, c := range each {
 		changed[of[i]] = changed[of[i]] || c
 	}
@@ -191,23 +196,22 @@ func (a *Agent) committed(members []*unit, changed []bool) {
 		a.inspectAt = time.Now().Add(a.plan.cfg.TemplateConfig.StaticSecretRenderInterval)
 	}
 	for i, m := range members {
-		m.digest = destination.DigestOf(m.content)
-		m.side = pathsOf(m.writes)
-		m.ready, m.done, m.content, m.writes = false, true, nil, nil
-		m.stamp = destination.Stat(m.file.Path)
-		m.placed = m.leases
-		m.told = (m.told || m.generation == 0) && !(changed[i] && len(m.hooks) > 0)
-		m.heal()
+		a.inUse(m, changed[i])
 		if !changed[i] {
 			a.log("template.server").Debug("unchanged", "template", m.cfg.Name, "destination", m.cfg.Destination)
 			continue
 		}
 		m.generation = a.change
 		a.o.Metrics.TemplateRendered()
+		if m.variable != "" {
+			a.log("template.server").Info("rendered", "variable", m.variable, "generation", a.change)
+			continue
+		}
 		a.log("template.server").Info("rendered", "template", m.cfg.Name, "destination", m.cfg.Destination, "generation", a.change)
 		for _, h := range m.hooks {
 			a.notifier(h).want = true
 		}
+		a.fileChanged(m)
 	}
 	for _, m := range members {
 		if m.told {
@@ -215,6 +219,35 @@ func (a *Agent) committed(members []*unit, changed []bool) {
 		}
 	}
 	a.ledger.dirty, a.unsaved = true, true
+}
+
+// inUse notes that what a member was executed to is in place.
+func (a *Agent) inUse(m *unit, changed bool) {
+	telling := len(m.hooks) > 0 || m.variable != "" && a.process != nil
+	m.told = (m.told || m.generation == 0) && !(changed && telling)
+	m.side = pathsOf(m.writes)
+	if m.variable != "" {
+		m.value = string(m.content)
+	} else {
+		m.digest = destination.DigestOf(m.content)
+		m.stamp = destination.Stat(m.file.Path)
+	}
+	m.ready, m.done, m.content, m.writes = false, true, nil, nil
+	m.placed = m.leases
+	m.heal()
+}
+
+// fileChanged has the child told, or started again, when nobody else tells of
+// the file.
+func (a *Agent) fileChanged(m *unit) {
+	p := a.process
+	switch {
+	case p == nil || !p.set || len(m.hooks) > 0:
+	case a.plan.cfg.Exec != nil && a.plan.cfg.Exec.ReloadSignal != "":
+		p.reload = true
+	default:
+		p.restart = true
+	}
 }
 
 // acknowledge notes that the application uses what is in place: what it used
@@ -260,7 +293,7 @@ func pathsOf(writes []tmpl.WriteFile) (out []string) {
 func (a *Agent) inspect(now time.Time) {
 	a.inspectAt = now.Add(a.plan.cfg.TemplateConfig.StaticSecretRenderInterval)
 	for _, u := range a.plan.units {
-		if !u.done || u.dirty || u.ready || u.flight != nil || destination.Stat(u.file.Path) == u.stamp {
+		if !u.done || u.dirty || u.ready || u.flight != nil || u.variable != "" || destination.Stat(u.file.Path) == u.stamp {
 			continue
 		}
 		a.log("template.server").Warn("somebody else changed or removed the file; it is written again", "template", u.cfg.Name, "destination", u.cfg.Destination)
@@ -329,7 +362,9 @@ func (a *Agent) someOnTheirWay(key string) bool {
 func (a *Agent) sweep() {
 	var paths []string
 	for _, u := range a.plan.units {
-		paths = append(paths, u.file.Path)
+		if u.variable == "" {
+			paths = append(paths, u.file.Path)
+		}
 	}
 	for _, s := range a.plan.sinks {
 		paths = append(paths, s.Path)

@@ -155,12 +155,16 @@ func (a *Agent) resumeLedger(st *state.State, sessions map[uint64]*vault.Session
 // resumeFiles takes the files that are as they were left for done.
 func (a *Agent) resumeFiles(st *state.State) {
 	for _, f := range st.Files {
-		i := slices.IndexFunc(a.plan.units, func(u *unit) bool { return u.cfg.Destination == f.Destination })
+		i := slices.IndexFunc(a.plan.units, func(u *unit) bool { return u.key() == f.Destination })
 		if i < 0 {
 			continue
 		}
 		u := a.plan.units[i]
 		u.placed, u.acked, u.told = reveal(f.Leases), reveal(f.AckedLeases), f.Told
+		if u.variable != "" {
+			u.acked = u.placed // the child that had them ended with the run
+			continue
+		}
 		digest, err := destination.Digest(u.file.Path)
 		u.done = err == nil && digest == f.Digest && f.Template == u.identity()
 		if u.done {

@@ -138,6 +138,11 @@ func (h loudHook) note(err error) error {
 func (a *Agent) reloadHook(r *config.Reload, env []string, mask func(string) string) reload.Hook {
 	sig, _ := reload.ParseSignal(r.Signal) // the configuration has been checked
 	switch {
+	case r.Child:
+		if r.Signal == "" {
+			sig, _ = reload.ParseSignal(a.plan.cfg.Exec.ReloadSignal)
+		}
+		return childHook{a, sig}
 	case r.PIDFile != "":
 		return &reload.Signal{PIDFile: r.PIDFile, Signal: sig, Log: a.o.Log}
 	case r.Process != "":

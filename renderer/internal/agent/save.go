@@ -90,7 +90,7 @@ func (a *Agent) snapshotFiles(st *state.State) {
 			continue
 		}
 		st.Files = append(st.Files, state.File{
-			Destination: u.cfg.Destination, Template: u.identity(), Digest: u.digest, Generation: u.generation, Told: u.told,
+			Destination: u.key(), Template: u.identity(), Digest: u.digest, Generation: u.generation, Told: u.told,
 			Acked: !u.unacked(), Leases: hide(u.placed), AckedLeases: hide(u.acked),
 		})
 	}

@@ -91,6 +91,9 @@ func (a *Agent) reasons() (out []string) {
 			out = append(out, n.err.Error())
 		}
 	}
+	if p := a.process; p != nil && p.err != nil {
+		out = append(out, p.err.Error())
+	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }
@@ -234,7 +237,7 @@ func (a *Agent) rolloutReports() []status.RolloutReport {
 		}
 		for _, g := range group {
 			seen[g] = true
-			r.Files = append(r.Files, g.cfg.Destination)
+			r.Files = append(r.Files, g.key())
 		}
 		out = append(out, r)
 	}

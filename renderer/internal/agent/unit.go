@@ -23,6 +23,10 @@ type unit struct {
 	file  destination.File
 	hooks []reload.Hook
 
+	variable string // of the child, in place of a file; "" = it is a file
+	value    string // of the variable: in use
+	before   string // what a refusal goes back to
+
 	dirty   bool             // to be executed
 	queued  bool             // on the loop's list
 	missing bool             // the last execution lacked secrets that are on their way
@@ -90,7 +94,11 @@ func (u *unit) execute(v tmpl.View, strict bool) {
 	res, err := u.t.Execute(v)
 	u.uses = res.Used
 	u.missing = err == nil && len(res.Missing) > 0
-	if err == nil && !u.missing && strict {
+	switch {
+	case err != nil || u.missing:
+	case u.variable != "" && bytes.IndexByte(res.Content, 0) >= 0:
+		err = fmt.Errorf("env_template %q: %w", u.variable, errNUL)
+	case strict:
 		err = u.refuse(res.Content)
 	}
 	if err != nil {
@@ -106,6 +114,7 @@ func (u *unit) execute(v tmpl.View, strict bool) {
 
 var (
 	errEmpty   = errors.New("the template renders to nothing; say allow_empty = true if that is meant")
+	errNUL     = errors.New("the value holds a NUL byte, which no variable can: encode it, for example with base64Encode")
 	errNoValue = errors.New(`the output holds "<no value>": a key that the template names is not there`)
 )
 
@@ -129,6 +138,14 @@ func (u *unit) fail(err error) {
 	}
 	u.failed++
 	u.retryAt = time.Now().Add(u.retry.Next())
+}
+
+// key names the unit for the state file.
+func (u *unit) key() string {
+	if u.variable != "" {
+		return "env " + u.variable
+	}
+	return u.cfg.Destination
 }
 
 // unacked says whether the application may use something else than what is in place.
