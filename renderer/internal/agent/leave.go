@@ -140,7 +140,8 @@ func endSelf(ctx context.Context, s *vault.Session) error {
 	return err
 }
 
-// removeFiles takes away what was rendered, and the token.
+// removeFiles takes away what was rendered, also what the application has not
+// confirmed yet and what was kept to go back to, and the token.
 func (a *Agent) removeFiles() {
 	remove := func(path string) {
 		if err := destination.Remove(path); err != nil {
@@ -148,7 +149,7 @@ func (a *Agent) removeFiles() {
 		}
 	}
 	for _, u := range a.plan.units {
-		if u.done && u.variable == "" {
+		if (u.done || len(u.placed) > 0) && u.variable == "" {
 			remove(u.file.Path)
 		}
 		for _, p := range u.side {
@@ -159,4 +160,8 @@ func (a *Agent) removeFiles() {
 	for _, s := range a.plan.sinks {
 		remove(s.Path)
 	}
+	for _, m := range a.moved {
+		m.unacked = nil // nothing is left to go on with, or to go back to
+	}
+	a.sweep()
 }
