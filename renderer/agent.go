@@ -15,6 +15,7 @@ import (
 
 	"vault-renderer/renderer/internal/agent"
 	"vault-renderer/renderer/internal/auth"
+	"vault-renderer/renderer/internal/child"
 	"vault-renderer/renderer/internal/config"
 	"vault-renderer/renderer/internal/report"
 	"vault-renderer/renderer/internal/state"
@@ -188,8 +189,17 @@ func (r *run) supervise(a *agent.Agent) int {
 		r.log.Info("stopped")
 		return 0
 	}
-	report.Error(r.stderr, hinted(err))
-	return 1
+	var exit *child.ExitError
+	if !errors.As(err, &exit) {
+		report.Error(r.stderr, hinted(err))
+		return 1
+	}
+	if exit.Err != nil {
+		report.Error(r.stderr, err)
+	} else {
+		r.log.Info("the child has ended", "code", exit.Code)
+	}
+	return exit.Code
 }
 
 func writePID(path string) error {
@@ -225,7 +235,7 @@ func hinted(err error) error {
 // load reads the configuration and applies the flags and the environment. It
 // gives no configuration when there is nothing to go on with.
 func (f *agentFlags) load() (*config.Config, hcl.Diagnostics) {
-	cfg, diags := config.LoadWith(f.config, config.Options{Strict: f.strict})
+	cfg, diags := config.LoadWith(f.config, config.Options{Strict: f.strict, ExecFromCommandLine: f.command})
 	if cfg == nil {
 		return nil, diags
 	}

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,7 +13,7 @@ import (
 	"vault-renderer/renderer/internal/report"
 )
 
-const agentUsage = `Usage: vault-renderer agent -config=FILE [-config=FILE ...] [options]
+const agentUsage = `Usage: vault-renderer agent -config=FILE [-config=FILE ...] [options] [-- COMMAND ...]
 
 Logs in to Vault as the configuration says, renders its templates and keeps
 them fresh until it is stopped. Configuration files, flags and environment
@@ -22,11 +23,18 @@ symbolic link), so does the whole command line.
     $ vault-renderer validate -config=agent.hcl    what is wrong, before it runs
     $ vault-renderer agent -config=agent.hcl
 
-  SIGHUP            reads the configuration again; a bad one changes nothing
-  SIGUSR1, SIGUSR2  metrics to standard error; profiles to a directory
-  SIGINT, SIGTERM   stop; the files stay as they are. A second one stops at once
+With an exec block, or a COMMAND behind --, it is the supervisor of that program:
+starts it when its secrets are there, gives it their variables, signals and
+restarts it when they change, passes signals on, and ends with its exit code.
 
-Exit codes: 0 stopped, or everything rendered with exit_after_auth; 1 otherwise.
+  SIGHUP            reads the configuration again; a bad one changes nothing
+  SIGUSR1           looks everything up that is in use; metrics to standard error
+  SIGUSR2           profiles to a directory
+  SIGINT, SIGTERM   stop; the files stay as they are. A second one stops at once
+  with a program    HUP, USR1 and USR2 go to it as well, all others to it only
+
+Exit codes: 0 stopped, or everything rendered with exit_after_auth; the program's
+own, 128+n for a signal, 126 and 127 when it can't be started; 1 otherwise.
 
 `
 
@@ -43,6 +51,8 @@ type agentFlags struct {
 	logRotateDuration            string
 	combineLogs                  bool
 	verifyOnly                   bool
+
+	command []string // behind --: what is supervised, in place of exec.command
 
 	// env holds what stands for an environment variable, by its name.
 	env     map[string]*optionalString
@@ -68,12 +78,21 @@ func agentGroups() []group {
 func parseAgentFlags(args []string, stdout, stderr io.Writer) (*agentFlags, error) {
 	f := &agentFlags{}
 	set := f.options("vault-renderer agent")
+	args, f.command = cutCommand(args)
 	err := f.parse(set, args, stdout, agentUsage, agentGroups())
 	if err == nil && set.NArg() > 0 {
 		// Vault Agent ignores them, so they may stand in a unit file.
 		fmt.Fprintf(stderr, "vault-renderer: warning: what begins with %q is ignored: options begin with -, and end at the first word that is none\n", set.Arg(0))
 	}
 	return f, err
+}
+
+// cutCommand takes what stands behind -- from the arguments.
+func cutCommand(args []string) (flags, command []string) {
+	if i := slices.Index(args, "--"); i >= 0 {
+		return args[:i], args[i+1:]
+	}
+	return args, nil
 }
 
 // options gives the set of all flags of the agent command.

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vault-renderer/renderer/internal/child"
 	"vault-renderer/renderer/internal/report"
 )
 
@@ -21,6 +22,9 @@ import (
 var version = "dev"
 
 func main() {
+	if code, ran := child.Trampoline(os.Args, os.Stderr); ran {
+		os.Exit(code)
+	}
 	// A core dump would write secrets to a disk.
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	collect(whileStarting)
@@ -30,7 +34,9 @@ func main() {
 const usage = `Usage: vault-renderer <command> [options]
 
 Commands:
-  agent      log in, render templates, keep them fresh, tell the application
+  agent      log in, render templates, keep them fresh, tell the application;
+             with an exec block or "-- COMMAND" start and supervise it
+  exec       render once, then become the command behind --
   validate   say everything that is wrong with a configuration
   render     render templates from made-up secrets, without Vault: for tests
   plan       show what rendering would change, and write nothing
@@ -57,6 +63,8 @@ func command(args []string, stdout, stderr io.Writer) int {
 			return runGenerate(args[2:], stdout, stderr)
 		}
 		return runAgent(args[1:], stdout, stderr)
+	case "exec":
+		return runExec(args[1:], stdout, stderr)
 	case "validate":
 		return runValidate(args[1:], stdout, stderr)
 	case "render":
@@ -85,7 +93,7 @@ func unknown(command string) error {
 	if filepath.Base(os.Args[0]) == "vault" {
 		return report.WithHint(err, "this is vault-renderer under the name of vault: of Vault's commands it has agent and version")
 	}
-	return report.WithHint(err, `the commands are agent, validate, render, plan, policy, status, version and help; try "vault-renderer agent -h"`)
+	return report.WithHint(err, `the commands are agent, exec, validate, render, plan, policy, status, version and help; try "vault-renderer agent -h"`)
 }
 
 func goVersion() string {

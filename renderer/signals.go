@@ -10,29 +10,24 @@ import (
 	"time"
 
 	"vault-renderer/renderer/internal/agent"
+	"vault-renderer/renderer/internal/child"
 	"vault-renderer/renderer/internal/report"
 )
 
 // signals handles signals until stop: the first SIGINT or SIGTERM cancels, a
-// second one exits at once. SIGUSR1 shows what was counted, as with Vault
-// Agent, and has everything looked up.
+// second one exits at once. A supervised program gets all the others.
 func (r *run) signals(cancel func(), a *agent.Agent, s servers) (stop func()) {
-	ch := make(chan os.Signal, 4)
+	ch := make(chan os.Signal, 32)
+	if a.Supervises() {
+		signal.Notify(ch, child.Forwardable()...)
+	}
 	signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
 	go func() {
 		ending := false
 		for sig := range ch {
 			switch {
-			case sig == syscall.SIGHUP:
-				notify(r.log, reloading)
-				s.reload(r.log)
-				a.Reload()
-				notify(r.log, ready)
-			case sig == syscall.SIGUSR1:
-				_ = r.metrics.Dump(r.stderr) // nobody is left to tell
-				a.Refresh("SIGUSR1")
-			case sig == syscall.SIGUSR2:
-				r.profile()
+			case sig != syscall.SIGINT && sig != syscall.SIGTERM:
+				r.signal(sig, a, s)
 			case ending:
 				os.Exit(128 + int(sig.(syscall.Signal)))
 			default:
@@ -42,6 +37,27 @@ func (r *run) signals(cancel func(), a *agent.Agent, s servers) (stop func()) {
 		}
 	}()
 	return func() { signal.Stop(ch); close(ch) }
+}
+
+// signal does what a signal asks for that does not end the program.
+func (r *run) signal(sig os.Signal, a *agent.Agent, s servers) {
+	switch sig {
+	case syscall.SIGHUP:
+		notify(r.log, reloading)
+		s.reload(r.log)
+		a.Reload()
+		notify(r.log, ready)
+	case syscall.SIGUSR1:
+		if !a.Supervises() {
+			_ = r.metrics.Dump(r.stderr) // nobody is left to tell
+		}
+		a.Refresh("SIGUSR1")
+	case syscall.SIGUSR2:
+		if !a.Supervises() {
+			r.profile()
+		}
+	}
+	a.Signal(sig)
 }
 
 // profile writes Go's profiles where Vault Agent writes its own. They hold

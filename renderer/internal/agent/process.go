@@ -61,7 +61,7 @@ func (a *Agent) buildProcess() error {
 }
 
 func (a *Agent) childOptions(x *config.Supervise, p *process) (child.Options, error) {
-	env, err := childEnv(x)
+	env, err := ChildEnv(x)
 	if err != nil {
 		return child.Options{}, fmt.Errorf("%s:%d: exec: env: %w", x.Env.Range.Filename, x.Env.Range.Start.Line, err)
 	}
@@ -120,8 +120,8 @@ func (a *Agent) childOutput(x *config.Supervise, p *process, o *child.Options) e
 	return nil
 }
 
-// childEnv is what the child gets of our own environment.
-func childEnv(x *config.Supervise) ([]string, error) {
+// ChildEnv is what the child gets of our own environment.
+func ChildEnv(x *config.Supervise) ([]string, error) {
 	var env []string
 	if !x.Env.Pristine {
 		var err error
@@ -217,6 +217,9 @@ func (a *Agent) complete(started bool) bool {
 	}
 	return true
 }
+
+// Variables are the pairs of all env_templates, after Run has ended.
+func (a *Agent) Variables() []string { return a.variables() }
 
 // variables are the pairs of all env_templates, in the configuration's order.
 func (a *Agent) variables() (env []string) {

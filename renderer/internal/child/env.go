@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -13,8 +12,6 @@ import (
 // longestVariable is what the kernel takes as one string of an environment,
 // NAME= and the byte at its end included (MAX_ARG_STRLEN is 32 pages).
 const longestPages = 32
-
-var validName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // CleanEnv gives of an environment only what tells a program where it is:
 // search path, home, user, language, time zone, terminal.
@@ -88,8 +85,8 @@ func checkVariable(kv string) error {
 	name, value, found := strings.Cut(kv, "=")
 	longest := longestPages*os.Getpagesize() - 1
 	switch {
-	case !validName.MatchString(name) && found:
-		return fmt.Errorf("%q can't be the name of an environment variable: letters, digits and _ only, and no digit first", name)
+	case found && (name == "" || strings.ContainsRune(name, 0)):
+		return fmt.Errorf("%q can't be the name of an environment variable", name)
 	case !found:
 		return errors.New("a variable of the environment has no name") // the text may be a value
 	case strings.ContainsRune(value, 0):

@@ -66,7 +66,7 @@ func FuzzCheckEnv(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kv string) {
 		name, value, found := strings.Cut(kv, "=")
 		err := CheckEnv([]string{kv})
-		good := found && validName.MatchString(name) && !strings.Contains(value, "\x00") && len(kv) < 131072
+		good := found && name != "" && !strings.Contains(name, "\x00") && !strings.Contains(value, "\x00") && len(kv) < 131072
 		if (err == nil) != good {
 			t.Errorf("%q: %v", kv, err)
 		}

@@ -106,7 +106,7 @@ func TestExecMerges(t *testing.T) {
 		"1.hcl": auth + someVariable + "exec {\n command = [\"one\"]\n stdin = false\n ready { url = \"http://u:canary-p@h/\" }\n}\n",
 		"2.hcl": "env_template \"B\" {\n contents = \"y\"\n}\nexec { command = [\"two\"] }\n",
 	})
-	c, diags := LoadWith([]string{dir}, Options{Supervise: true})
+	c, diags := LoadWith([]string{dir}, Options{})
 	want := plainChild("two")
 	if d := cmp.Diff(&want, c.Exec, ignoreRanges()); d != "" || len(c.EnvTemplates) != 2 {
 		t.Error(d, c.EnvTemplates)
@@ -129,7 +129,7 @@ func TestCommandLine(t *testing.T) {
 		someVariable + "exec {\n command = []\n stdin = false\n}":         false,
 	} {
 		dir := write(t, map[string]string{"1.hcl": inMethod("cert", "") + src})
-		c, diags := LoadWith([]string{dir}, Options{Supervise: true, ExecFromCommandLine: words})
+		c, diags := LoadWith([]string{dir}, Options{ExecFromCommandLine: words})
 		if diags = others(diags); len(diags) > 0 {
 			t.Fatal(text(t, c.Files, diags))
 		}
@@ -147,11 +147,10 @@ func TestCommandLineRefused(t *testing.T) {
 		src, want string
 		o         Options
 	}{
-		{inMethod("cert", ""), "Missing env_template", Options{Supervise: true, ExecFromCommandLine: []string{"app"}}},
-		{inMethod("cert", "") + someVariable, "Missing command", Options{Supervise: true, ExecFromCommandLine: []string{""}}},
-		{inMethod("cert", "") + someVariable, "Not supported in this version", Options{ExecFromCommandLine: []string{"app"}}},
-		{inMethod("cert", "") + someVariable, "Missing exec", Options{Supervise: true}},
-		{"auto_auth {}\n" + someVariable + "exec { ready {} }", "Missing method", Options{Supervise: true, ExecFromCommandLine: []string{"app"}}},
+		{inMethod("cert", ""), "Missing env_template", Options{ExecFromCommandLine: []string{"app"}}},
+		{inMethod("cert", "") + someVariable, "Missing command", Options{ExecFromCommandLine: []string{""}}},
+		{inMethod("cert", "") + someVariable, "Missing exec", Options{}},
+		{"auto_auth {}\n" + someVariable + "exec { ready {} }", "Missing method", Options{ExecFromCommandLine: []string{"app"}}},
 	} {
 		_, diags := LoadWith([]string{write(t, map[string]string{"1.hcl": c.src})}, c.o)
 		if !slices.ContainsFunc(diags, func(d *hcl.Diagnostic) bool { return d.Summary == c.want && d.Subject.Start.Line > 0 }) {
@@ -163,7 +162,7 @@ func TestCommandLineRefused(t *testing.T) {
 // TestExecWithoutLogin: templates are tested whatever command gets them.
 func TestExecWithoutLogin(t *testing.T) {
 	src := someVariable + someTemplate + "rollout \"app\" {\n reload { child = true }\n}\n"
-	c, diags := LoadWith([]string{write(t, map[string]string{"1.hcl": src})}, Options{NoLogin: true, Supervise: true})
+	c, diags := LoadWith([]string{write(t, map[string]string{"1.hcl": src})}, Options{NoLogin: true})
 	if diags.HasErrors() || len(c.EnvTemplates) != 1 || c.Rollouts[0].Reload.Signal != "SIGHUP" {
 		t.Errorf("%+v %v", c.EnvTemplates, diags)
 	}
@@ -223,7 +222,7 @@ func TestRefusedAsVaultAgentDoes(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if c, diags := LoadWith([]string{filepath.Join(dir, "agent.hcl")}, Options{Supervise: true}); !diags.HasErrors() {
+		if c, diags := LoadWith([]string{filepath.Join(dir, "agent.hcl")}, Options{}); !diags.HasErrors() {
 			t.Errorf("%s: not refused: %+v", filepath.Base(f), c.Exec)
 		}
 	}

@@ -61,8 +61,7 @@ func TestBad(t *testing.T) {
 	}
 	for _, f := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(f), ".hcl"), func(t *testing.T) {
-			o := Options{Supervise: filepath.Base(f) != "supervisor.hcl"}
-			c, diags := LoadWith([]string{f}, o)
+			c, diags := LoadWith([]string{f}, Options{})
 			if !strings.HasPrefix(filepath.Base(f), "unsafe") {
 				diags = others(diags)
 			}

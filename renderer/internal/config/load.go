@@ -27,7 +27,6 @@ type settings struct {
 	strict          bool
 	noLogin         bool
 	allowDuplicates bool
-	supervise       bool
 	commandLine     []string
 	getenv          func(string) string
 }
@@ -43,7 +42,6 @@ type Options struct {
 	Strict  bool // the same as strict = true in a file
 	NoLogin bool // for templates alone: auto_auth may be missing, and exec where there is an env_template
 
-	Supervise           bool     // the caller runs a child process; otherwise one is refused
 	ExecFromCommandLine []string // counts in the place of exec's command, and needs no exec block
 }
 
@@ -80,7 +78,7 @@ func LoadWith(paths []string, o Options) (*Config, hcl.Diagnostics) {
 	}
 	c, more := build(inputs, settings{
 		strict: o.Strict, noLogin: o.NoLogin, allowDuplicates: os.Getenv(allowDuplicates) == "true", getenv: os.Getenv,
-		supervise: o.Supervise, commandLine: o.ExecFromCommandLine,
+		commandLine: o.ExecFromCommandLine,
 	})
 	if len(diags) > 0 && len(inputs) == 0 {
 		more = nil // "missing auto_auth" would only distract
@@ -179,7 +177,7 @@ func build(inputs []input, o settings) (*Config, hcl.Diagnostics) {
 		bodies, diags = append(bodies, b), append(diags, more...)
 		broken = broken || len(b.items) == 0 && more.HasErrors()
 	}
-	d := &decoder{strict: o.strict || anyStrict(bodies), noLogin: o.noLogin, child: o.supervise, commandLine: o.commandLine, getenv: o.getenv}
+	d := &decoder{strict: o.strict || anyStrict(bodies), noLogin: o.noLogin, commandLine: o.commandLine, getenv: o.getenv}
 	root := Schema()
 	var parts []part
 	end := hcl.Range{Start: hcl.InitialPos, End: hcl.InitialPos}

@@ -139,7 +139,7 @@ func TestLoadGood(t *testing.T) {
 			continue
 		}
 		t.Run(filepath.Base(f), func(t *testing.T) {
-			got, diags := LoadWith([]string{f}, Options{Supervise: true})
+			got, diags := LoadWith([]string{f}, Options{})
 			if diags = others(diags); len(diags) > 0 {
 				t.Fatal(text(t, got.Files, diags))
 			}
@@ -302,7 +302,7 @@ template {
 }
 `
 	lines := strings.Split(src, "\n")
-	c, diags := build([]input{{"t.hcl", []byte(src)}}, settings{supervise: true, getenv: os.Getenv})
+	c, diags := build([]input{{"t.hcl", []byte(src)}}, settings{getenv: os.Getenv})
 	if diags = others(diags); len(diags) > 0 {
 		t.Fatal(diags)
 	}

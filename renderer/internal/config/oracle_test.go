@@ -234,7 +234,7 @@ func FuzzJSON(f *testing.F) {
 }
 
 func loadAnything(t *testing.T, src []byte) {
-	c, diags := build([]input{{"fuzz.hcl", src}}, settings{supervise: true, getenv: os.Getenv})
+	c, diags := build([]input{{"fuzz.hcl", src}}, settings{getenv: os.Getenv})
 	for _, d := range diags {
 		if d.Subject == nil || d.Subject.Start.Line < 1 || d.Subject.Filename != "fuzz.hcl" ||
 			d.Subject.Start.Byte > d.Subject.End.Byte || d.Subject.End.Byte > len(src)+1 {

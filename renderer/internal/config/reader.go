@@ -13,10 +13,9 @@ import (
 type decoder struct {
 	strict  bool
 	noLogin bool // auto_auth may be missing
-	child   bool // the caller runs a child process ...
 	getenv  func(string) string
 
-	commandLine []string // ... with this command, if not empty
+	commandLine []string // the child, in place of exec.command; empty = none
 	diags       hcl.Diagnostics
 	risks       []risk // of the block that is read; see unsafe.go
 }

@@ -189,7 +189,7 @@ func TestURLs(t *testing.T) {
 		"http://h/\\u007f": false,
 	} {
 		src := auth + someTemplate + "rollout \"app\" {\n ack { url = \"" + url + "\" }\n}\n"
-		_, diags := build([]input{{"x.hcl", []byte(src)}}, settings{supervise: true, getenv: os.Getenv})
+		_, diags := build([]input{{"x.hcl", []byte(src)}}, settings{getenv: os.Getenv})
 		if diags.HasErrors() == ok {
 			t.Errorf("%s: %v", url, diags)
 		}

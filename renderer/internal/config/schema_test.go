@@ -60,7 +60,7 @@ func TestNoValueIsPrinted(t *testing.T) {
 	walk(Schema(), "", "", func(k Key, _ *Section, before, behind string) {
 		for i, v := range values {
 			src := fmt.Sprintf("%s%s = %s%s\n# the end\n", before, k.Name, v, behind)
-			c, diags := build([]input{{"x.hcl", []byte(src)}}, settings{supervise: true, getenv: os.Getenv})
+			c, diags := build([]input{{"x.hcl", []byte(src)}}, settings{getenv: os.Getenv})
 			for _, d := range diags {
 				if out := d.Summary + d.Detail; strings.Contains(out, "canary-") && !namesFile(k.Name) {
 					t.Errorf("%s:\n%s", src, text(t, c.Files, diags))

@@ -78,7 +78,7 @@ func TestRefusedJSONShapes(t *testing.T) {
 			return c.Cache.Persist.Type == "kubernetes"
 		},
 	} {
-		c, diags := build([]input{{"x.json", []byte(src)}}, settings{supervise: true, getenv: os.Getenv})
+		c, diags := build([]input{{"x.json", []byte(src)}}, settings{getenv: os.Getenv})
 		if errs := diags.Errs(); len(errs) != 1 || !strings.Contains(errs[0].Error(), "Not supported in this version") || !check(c) {
 			t.Errorf("%s: %v", src, diags)
 		}
@@ -147,7 +147,7 @@ func TestLoopbackIsSafe(t *testing.T) {
 		"http://127.0.0.1:8200": true, "http://localhost:8200": true, "http://[::1]:8200": true, "http://127.1.2.3": true,
 		"https://vault:8200": true, "unix:///run/v.sock": true, "http://vault:8200": false, "http://10.0.0.1": false, "http://127.0.0.1.example.com": false,
 	} {
-		_, diags := build([]input{{"x.hcl", []byte(auth + "vault { address = \"" + addr + "\" }")}}, settings{supervise: true, getenv: os.Getenv})
+		_, diags := build([]input{{"x.hcl", []byte(auth + "vault { address = \"" + addr + "\" }")}}, settings{getenv: os.Getenv})
 		if safe != (len(diags) == 0) {
 			t.Errorf("%s: %v", addr, diags)
 		}
@@ -212,7 +212,7 @@ func TestHostileFiles(t *testing.T) {
 		"hcl2 strings":  `a = "` + strings.Repeat("${", n) + "\nb",
 		"hcl2 signs":    "a = " + strings.Repeat("!", n),
 	} {
-		_, diags := build([]input{{"x", []byte(src)}}, settings{supervise: true, getenv: os.Getenv})
+		_, diags := build([]input{{"x", []byte(src)}}, settings{getenv: os.Getenv})
 		if len(diags) != 1 || !diags.HasErrors() {
 			t.Errorf("%s: %d diagnostics", name, len(diags))
 		}

@@ -36,9 +36,6 @@ func (d *decoder) supervision(w whole, end hcl.Range) {
 	if w.exec != nil && len(w.Templates) == 0 {
 		d.idle(w.exec, "without a \"template\": the program is started again when variables change", "reload_signal")
 	}
-	if !d.child {
-		d.notYet(at, "This version starts no child process. Render a file of variables with a \"template\" block, and start the program by itself.")
-	}
 }
 
 // childOfCommandLine makes the exec block that the command line stands for.

@@ -14,7 +14,7 @@ import (
 func loadText(t *testing.T, src string) (*Config, []string) {
 	t.Helper()
 	env := func(name string) string { return map[string]string{"AAD": "canary-aad"}[name] }
-	c, diags := build([]input{{"x.hcl", []byte(src)}}, settings{supervise: true, getenv: env})
+	c, diags := build([]input{{"x.hcl", []byte(src)}}, settings{getenv: env})
 	if diags.HasErrors() {
 		t.Fatalf("%s\n%s", src, text(t, c.Files, diags))
 	}
@@ -417,7 +417,7 @@ listener "unix" {
   address     = "/run/v.sock"
   tls_disable = true
 }`)}}, settings{getenv: os.Getenv})
-	if len(diags) != 4 || len(diags.Errs()) != 4 {
+	if len(diags) != 3 || len(diags.Errs()) != 3 {
 		t.Error(text(t, c.Files, diags))
 	}
 	for _, d := range diags {
