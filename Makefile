@@ -14,7 +14,9 @@ TESTBED  := $(GO) run ./testbed/cmd/testbed
 # run one package at a time.
 SERVERS  := ./testbed/... ./webapp/... ./examples/... ./renderer/internal/auth/proof ./renderer/internal/tmpl/oracletest
 
-.PHONY: help demo test check bench soak fuzz build deps vault clean
+COMPOSE  ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+
+.PHONY: help demo test test-compose check bench soak fuzz build images image-files compose-up compose-down deps vault clean
 
 help:
 	@echo 'make demo    all set-up, then the main job (DEMO_SECONDS=60: unattended; VAULT=real: on a real Vault)'
@@ -24,11 +26,31 @@ help:
 	@echo 'make soak    the long campaigns (SOAK_MINUTES=30 KILLS=200)'
 	@echo 'make fuzz    every fuzz target for FUZZ_TIME=5s'
 	@echo 'make build   bin/vault-renderer and bin/webapp'
+	@echo 'make images  both as container images, made of nothing else'
+	@echo 'make compose-up, compose-down   examples/compose (LOCAL=1: no image is pulled)'
+	@echo 'make test-compose   examples/compose for real, where a container engine is'
 
 build:
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w -X main.version=$(VERSION)' -o bin/vault-renderer ./renderer
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/webapp ./webapp
+
+# What the images are made of; see Dockerfile.
+image-files: build
+	@mkdir -p bin/etc/ssl/certs bin/empty
+	@cp /etc/ssl/certs/ca-certificates.crt bin/etc/ssl/certs/ 2>/dev/null || true
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/vault-init ./examples/compose/init
+
+images: image-files
+	docker build --tag vault-renderer --target vault-renderer .
+	docker build --tag webapp --target webapp .
+
+compose-up: image-files
+	@cd examples/compose && $(if $(LOCAL),export LOCAL_IMAGES=$$(local/images) &&) \
+	  $(COMPOSE) -f docker-compose.yml $(if $(LOCAL),-f docker-compose.local.yml) up -d --build
+
+compose-down:
+	@cd examples/compose && $(COMPOSE) down -v --remove-orphans
 
 demo:
 	@$(TESTBED) deps mariadb
@@ -44,6 +66,9 @@ vault:
 
 test:
 	@GO='$(GO)' SERVERS='$(SERVERS)' testbed/run-tests
+
+test-compose: image-files
+	@GO='$(GO)' $(GO) run ./testbed/compose -compose='$(COMPOSE)'
 
 check: build
 	@out=$$($(TOOL) gofumpt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofumpt would change:"; echo "$$out"; exit 1; }

@@ -1,0 +1,15 @@
+# Vault of the compose example. In production: TLS, an audit device, and a seal
+# stanza, so that a key management service unseals it and no key lies anywhere.
+
+ui            = false
+disable_mlock = true # a container without CAP_IPC_LOCK; keep the host's swap off or encrypted
+api_addr      = "http://vault-server:8200"
+
+storage "file" {
+  path = "/vault/file"
+}
+
+listener "tcp" {
+  address     = "0.0.0.0:8200"
+  tls_disable = true # the network of the compose file is private
+}
