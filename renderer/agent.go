@@ -178,7 +178,7 @@ func (r *run) supervise(a *agent.Agent) int {
 	}
 	stop := r.signals(cancel, a, servers)
 	defer stop()
-	if !r.f.combineLogs {
+	if !r.f.combineLogs && len(r.f.command) == 0 { // standard output is the program's
 		banner(r.stdout, r.cfg, listening)
 	}
 	r.log.Info("started", "version", version, "templates", len(r.cfg.Templates), "sinks", countSinks(r.cfg))

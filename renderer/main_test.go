@@ -237,9 +237,9 @@ const patience = 20 * time.Second
 // cmdSignal: signal HUP pidfile sends a signal to the process in a pid file.
 // With "until-gone" it is sent again and again: two at once may arrive as one.
 func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
-	sig := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "USR1": syscall.SIGUSR1}
+	sig := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "USR1": syscall.SIGUSR1, "WINCH": syscall.SIGWINCH}
 	if neg || len(args) < 2 || len(args) > 3 || sig[args[0]] == 0 {
-		ts.Fatalf("usage: signal HUP|TERM|INT|USR1 pidfile [until-gone]")
+		ts.Fatalf("usage: signal HUP|TERM|INT|USR1|WINCH pidfile [until-gone]")
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[1])))
 	ts.Check(err)
@@ -335,7 +335,8 @@ func cmdMode(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdVault: server fail|hang|well lets the Vault fail, server login FILE checks
-// that the database takes the MYSQL_USER and MYSQL_PASSWORD of a rendered file.
+// that the database takes the MYSQL_USER and MYSQL_PASSWORD of a rendered file,
+// server put PATH KEY VALUE writes a secret.
 func cmdVault(ts *testscript.TestScript, neg bool, args []string) {
 	b, _ := ts.Value(backendKey{}).(*backend)
 	switch {
@@ -350,8 +351,11 @@ func cmdVault(ts *testscript.TestScript, neg bool, args []string) {
 		if ok := b.db.Login(value(text, "MYSQL_USER"), value(text, "MYSQL_PASSWORD")); ok == neg {
 			ts.Fatalf("login %v with\n%s", ok, text)
 		}
+	case len(args) == 4 && args[0] == "put" && !neg:
+		_, err := b.ask(http.MethodPut, args[1], map[string]any{"data": map[string]any{args[2]: args[3]}})
+		ts.Check(err)
 	default:
-		ts.Fatalf("usage: server fail|hang|well|login file")
+		ts.Fatalf("usage: server fail|hang|well|login file|put path key value")
 	}
 }
 

@@ -176,12 +176,13 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	}
 	r := newRun(s)
 	reaping, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var reaper sync.WaitGroup
-	reaper.Go(func() { r.reaper.run(reaping) })
+	var side sync.WaitGroup
+	side.Go(func() { r.reaper.run(reaping) })
+	side.Go(func() { r.terminal.follow(reaping) })
 	result := r.loop(ctx)
 	r.endAll(result)
 	stop()
-	reaper.Wait()
+	side.Wait()
 	return result
 }
 

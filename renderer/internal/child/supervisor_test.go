@@ -136,7 +136,7 @@ func TestWrongOptions(t *testing.T) {
 
 func TestEnvironmentThatCanNotBe(t *testing.T) {
 	r := supervise(t, Options{})
-	for i, bad := range []string{"1X=a", "A-B=a", "=" + canary, canary, "X=a\x00b", "X=" + strings.Repeat("x", 140000)} {
+	for i, bad := range []string{"=" + canary, canary, "X=a\x00b", "X=" + strings.Repeat("x", 140000)} {
 		r.Set(Update{Env: []string{bad}, Generation: uint64(i)})
 		if e := r.next(Refused); e.Err == nil || e.Generation != uint64(i) || strings.Contains(e.Err.Error(), canary) {
 			t.Errorf("told: %+v", e)
