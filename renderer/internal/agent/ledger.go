@@ -100,7 +100,6 @@ func (a *Agent) enter(u watch.Update) {
 		a.ledger.lent[l.id] = l
 	}
 	l.set(u.Lease, u.Full, u.Last)
-	a.ledger.dirty = true
 }
 
 // needed are the leases that must live: those of the newest values, of what is

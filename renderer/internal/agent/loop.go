@@ -187,6 +187,7 @@ func (a *Agent) unwatch(u *unit, keep []vault.Request) {
 		if len(e.users) == 0 {
 			e.stop()
 			delete(a.entries, r)
+			a.ledger.dirty = true
 		}
 	}
 	u.watched = slices.Clone(keep)
@@ -258,6 +259,7 @@ func (a *Agent) onUpdate(u watch.Update) {
 	delete(a.asked, u.Session)
 	e := a.entries[u.Request]
 	if e == nil {
+		a.ledger.dirty = true
 		return // no longer used
 	}
 	e.tries = u.Tries
@@ -302,7 +304,8 @@ func (a *Agent) onValue(u watch.Update, e *entry) {
 	e.secret, e.session, e.own = u.Secret, u.Session, u.Own
 	e.since, e.reason = u.Secret.Lease.IssuedAt, u.Reason
 	delete(a.resumable, u.Request)
-	a.ledger.dirty = true
+	// Only what takes another's place can leave something that nothing needs.
+	a.ledger.dirty = a.ledger.dirty || old.Leased()
 	a.changed(e, old)
 	if l := u.Secret.Lease; l.Leased() && !u.Resumed {
 		a.log("template.server").Info("secret leased", "secret", u.Request.String(), "ttl", l.TTL, "renewable", l.Renewable, "reason", u.Reason)

@@ -218,7 +218,7 @@ func (a *Agent) committed(members []*unit, changed []bool) {
 			a.acknowledge(m, a.termsOf(a.rulesOf(members)))
 		}
 	}
-	a.ledger.dirty, a.unsaved = true, true
+	a.unsaved = true
 }
 
 // inUse notes that what a member was executed to is in place.
@@ -256,10 +256,11 @@ func (a *Agent) acknowledge(u *unit, t terms) {
 	for _, id := range u.acked {
 		if !slices.Contains(u.placed, id) {
 			a.terms[id] = t
+			a.ledger.dirty = true
 		}
 	}
 	u.acked = u.placed
-	a.ledger.dirty, a.unsaved = true, true
+	a.unsaved = true
 }
 
 // confirmed notes that a hook has run: those whose hooks have all run are told.
