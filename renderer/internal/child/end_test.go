@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"os/user"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -156,6 +157,38 @@ func TestDirectoryAndUser(t *testing.T) {
 	r := supervise(t, Options{Command: []string{"sh", "-c", `test "$(pwd) $(id -u) $(id -g)" = "$WANT"`}, Dir: "/", User: who, Group: group, Env: []string{"WANT=/ " + who + " " + group}})
 	r.Set(Update{})
 	r.endsWith(0)
+}
+
+// TestHidden: what /proc refuses to others does not keep the supervisor from its
+// work, whoever it runs as, and whoever its child does.
+func TestHidden(t *testing.T) {
+	me := itoa(os.Geteuid())
+	for name, c := range map[string]struct{ us, child string }{
+		"as we are":       {"", ""},
+		"another user":    {"65534", ""},
+		"the child alone": {"", "65534"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := me
+			if c.us+c.child != "" && me == "0" { // others than root stay who they are
+				want = "65534"
+			} else {
+				c.us, c.child = "", ""
+			}
+			cmd := as(t, "hidden", "WANT="+want, "USER_OF_CHILD="+c.child)
+			cmd.Path = "/proc/self/exe" // its directory is ours alone
+			if c.us != "" {
+				cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+			}
+			out, _ := cmd.Output()
+			if code := cmd.ProcessState.ExitCode(); code != 33 {
+				t.Errorf("code %d: %s", code, out)
+			}
+			if !strings.Contains(string(out), "handles: true") && handlesWork() {
+				t.Errorf("it can't tell its children from orphans: %s", out)
+			}
+		})
+	}
 }
 
 // TestSupervisorIsKilled: the kernel ends the child then.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 )
 
 // role makes the test binary something else than the tests.
@@ -37,8 +38,8 @@ func TestMain(m *testing.M) {
 		os.Exit(notifiesRole())
 	case "joins":
 		os.Exit(joinsRole())
-	case "handles":
-		fmt.Print(handlesWork())
+	case "hidden":
+		os.Exit(hiddenRole())
 	}
 }
 
@@ -159,4 +160,26 @@ func socketsRole() int {
 		_ = conn.Close()
 	}
 	return 42
+}
+
+// hiddenRole is a supervisor whose memory nobody may look at, as that of the
+// program: its own /proc is root's then. It says whether it can tell its
+// children from orphans, and starts one with a socket.
+func hiddenRole() int {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		fmt.Println(err)
+		return 90
+	}
+	fmt.Println("handles:", handlesWork())
+	s, err := New(Options{
+		Command: []string{"sh", "-c", `test "$LISTEN_PID" = $$ && test "$(id -u)" = "$WANT" && exit 33`},
+		Env:     withoutRole(), Stderr: os.Stderr, User: os.Getenv("USER_OF_CHILD"),
+		Sockets: []Socket{{Network: "tcp", Address: "127.0.0.1:0"}},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return 91
+	}
+	s.Set(Update{})
+	return codeFor(s.Run(context.Background()))
 }

@@ -1,6 +1,8 @@
 package child
 
 import (
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -146,11 +148,13 @@ func TestRollingOldOneEnds(t *testing.T) {
 
 func TestReadiness(t *testing.T) {
 	var status int
-	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		if status++; status < 3 || !strings.HasPrefix(q.URL.Path, "/pid") || q.URL.Path == "/pid{pid}" {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	}))
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // who only connects is no news
+	srv.StartTLS()
 	defer srv.Close()
 	out := t.TempDir() + "/"
 	for name, c := range map[string]struct {
