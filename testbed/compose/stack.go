@@ -35,9 +35,10 @@ func newStack(command []string) (*stack, error) {
 		project: "vrtest" + strings.ToLower(rand.Text()[:8]),
 		dir:     dir,
 	}
-	// Lives that end several times in a minute; any free port.
+	// Lives that end soon, but leave the half minute that a restart of a
+	// container may take on a busy machine; any free port.
 	s.env = append(os.Environ(), "COMPOSE_PROJECT_NAME="+s.project, "WEBAPP_PORT=",
-		"LEASE_TTL=12s", "LEASE_MAX_TTL=24s", "TOKEN_TTL=5m", "DOCKER_CLI_HINTS=false", "BUILDX_NO_DEFAULT_ATTESTATIONS=1")
+		"LEASE_TTL=30s", "LEASE_MAX_TTL=1m", "TOKEN_TTL=5m", "DOCKER_CLI_HINTS=false", "BUILDX_NO_DEFAULT_ATTESTATIONS=1")
 	return s, nil
 }
 

@@ -68,7 +68,7 @@ func (t *trial) account(ctx context.Context) (string, error) {
 // rotation waits until the webapp uses another account, and until that one is
 // the only one: the old one is revoked.
 func (t *trial) rotation(ctx context.Context) error {
-	err := await(ctx, 40*time.Second, "another account", func() (bool, error) {
+	err := await(ctx, 90*time.Second, "another account", func() (bool, error) {
 		now, err := t.account(ctx)
 		changed := err == nil && now != t.seen
 		if changed {
@@ -97,12 +97,9 @@ func (t *trial) accounts(ctx context.Context) ([]string, error) {
 	return strings.Fields(out), err
 }
 
-// restartRenderer comes right after a rotation: nothing is due, so a restart
+// restartRenderer comes right after a rotation: nothing is due, so a renderer
 // that takes up what was there makes no account, and the webapp keeps its own.
 func (t *trial) restartRenderer(ctx context.Context) error {
-	if err := t.rotation(ctx); err != nil {
-		return err
-	}
 	if _, err := t.compose(ctx, "restart", "renderer"); err != nil {
 		return err
 	}
