@@ -180,9 +180,11 @@ func parse(set *flag.FlagSet, args []string, stdout io.Writer, usage string, gro
 	return nil
 }
 
-// begin is parse for the commands that take no arguments behind their flags; it
-// puts the connection flags in force.
+// begin is parse for the commands that take no arguments behind their flags but
+// the command that the agent would supervise; it puts the connection flags in
+// force.
 func (f *agentFlags) begin(set *flag.FlagSet, args []string, stdout io.Writer, usage string, groups []group) error {
+	args, f.command = cutCommand(args)
 	if err := f.parse(set, args, stdout, usage, groups); err != nil {
 		return err
 	}

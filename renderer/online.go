@@ -18,7 +18,6 @@ import (
 	"vault-renderer/renderer/internal/lease"
 	"vault-renderer/renderer/internal/limits"
 	"vault-renderer/renderer/internal/report"
-	"vault-renderer/renderer/internal/tmpl"
 	"vault-renderer/renderer/internal/vault"
 )
 
@@ -141,18 +140,14 @@ func useUp(ctx context.Context, cfg *config.Config, ask func(*vault.Session) err
 
 // certain gives the requests that the agent makes whatever the secrets hold.
 func certain(cfg *config.Config) (out []vault.Request, err error) {
-	texts, err := templateTexts(cfg)
-	if err != nil {
-		return nil, err
+	sheets, diags := agent.Sheets(cfg, agent.Surroundings{})
+	if diags.HasErrors() {
+		return nil, diags
 	}
-	for i, t := range cfg.Templates {
-		parsed, err := tmpl.Parse(tmpl.Spec{Name: t.Name, Text: texts[i], Left: t.LeftDelimiter, Right: t.RightDelimiter, Destination: t.Destination})
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range parsed.Calls() {
-			if c.Certain && !slices.Contains(out, c.Request) {
-				out = append(out, c.Request)
+	for _, s := range sheets {
+		for _, r := range s.Certain() {
+			if !slices.Contains(out, r) {
+				out = append(out, r)
 			}
 		}
 	}

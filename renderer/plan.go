@@ -33,7 +33,8 @@ the token is revoked at the end, with the credentials that were made under it
     $ vault-renderer plan -config=agent.hcl -template=run/config.ini
 
 What a template itself does with Vault is done: it may write there, or have a
-certificate issued.
+certificate issued. Of a variable (env_template) it shows what the program would
+be given; what it has now is not known, so this counts as no change.
 
 Exit codes: 0 done, 1 a failure; with -detailed-exitcode 2 when something would
 change.
@@ -51,7 +52,7 @@ type planFlags struct {
 func runPlan(args []string, stdout, stderr io.Writer) int {
 	f := &planFlags{}
 	set := f.options("vault-renderer plan")
-	set.StringVar(&f.template, "template", "", "plan this one alone: a `name` or a destination")
+	set.StringVar(&f.template, "template", "", "plan this one alone: a `name`, a destination, or \"env VARIABLE\"")
 	set.BoolVar(&f.showSecrets, "show-secrets", false, "hide nothing")
 	set.BoolVar(&f.detailed, "detailed-exitcode", false, "end with 2 when something would change")
 	set.DurationVar(&f.timeout, "timeout", time.Minute, "give up after this `time`")
@@ -71,10 +72,9 @@ func (f *planFlags) plan(stdout, stderr io.Writer) int {
 		report.Error(stderr, err)
 		return 1
 	}
-	public, err := templateTexts(cfg)
-	if err != nil {
-		report.Error(stderr, err)
-		return 1
+	sheets, diags := agent.Sheets(cfg, agent.Surroundings{})
+	if diags.HasErrors() {
+		return printed(stderr, cfg, diags)
 	}
 	ctx, stop := f.interruptible()
 	defer stop()
@@ -85,7 +85,7 @@ func (f *planFlags) plan(stdout, stderr io.Writer) int {
 	changes := 0
 	if p != nil {
 		var shown error
-		changes, shown = show(stdout, p, f.mask(p, public))
+		changes, shown = show(stdout, p, f.mask(p, sheets))
 		err = errors.Join(err, shown)
 		unrevoked(stderr, p.Unrevoked)
 	}
@@ -147,26 +147,15 @@ func unrevoked(stderr io.Writer, err error) {
 	}
 }
 
-// templateTexts are what a mask may show: nobody writes a secret into a template.
-func templateTexts(cfg *config.Config) (out []string, err error) {
-	for _, t := range cfg.Templates {
-		text := t.Contents
-		if t.Source != "" {
-			raw, err := os.ReadFile(t.Source)
-			if err != nil {
-				return nil, err
-			}
-			text = string(raw)
-		}
-		out = append(out, text)
-	}
-	return out, nil
-}
-
-// mask hides the secrets of a preview; nil hides nothing.
-func (f *planFlags) mask(p *agent.Preview, public []string) *preview.Mask {
+// mask hides the secrets of a preview, and not what stands in the templates:
+// nobody writes a secret there. nil hides nothing.
+func (f *planFlags) mask(p *agent.Preview, sheets []*agent.Sheet) *preview.Mask {
 	if f.showSecrets {
 		return nil
+	}
+	var public []string
+	for _, s := range sheets {
+		public = append(public, s.Text)
 	}
 	m := preview.NewMask(public...)
 	for _, s := range p.Secrets {
@@ -202,8 +191,33 @@ func show(w io.Writer, p *agent.Preview, m *preview.Mask) (changes int, err erro
 			same++
 		}
 	}
-	fmt.Fprintf(w, "Plan: %d to create, %d to change, %d unchanged.\n", created, changed, same)
+	given(w, p, m)
+	fmt.Fprintf(w, "Plan: %d to create, %d to change, %d unchanged%s.\n", created, changed, same, counted(p.Variables))
 	return created + changed, errors.Join(errs...)
+}
+
+// given shows the variables. What the program has of them now nobody but the
+// program knows, so they are no changes.
+func given(w io.Writer, p *agent.Preview, m *preview.Mask) {
+	for _, v := range p.Variables {
+		value := v.Value
+		if m != nil {
+			value = m.Hide(value)
+		}
+		name := agent.NameOfVariable(v.Name)
+		fmt.Fprintf(w, "%s: for the program\n%s\n", name, preview.Printable(preview.Unified("/dev/null", name, "", value)))
+	}
+}
+
+func counted(variables []agent.Variable) string {
+	switch n := len(variables); n {
+	case 0:
+		return ""
+	case 1:
+		return "; 1 variable"
+	default:
+		return fmt.Sprintf("; %d variables", n)
+	}
 }
 
 // difference is the diff of a file with its secrets hidden.

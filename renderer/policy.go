@@ -48,7 +48,7 @@ type policyFlags struct {
 func runPolicy(args []string, stdout, stderr io.Writer) int {
 	f := &policyFlags{}
 	set := f.options("vault-renderer policy")
-	set.StringVar(&f.template, "template", "", "for this one alone: a `name` or a destination")
+	set.StringVar(&f.template, "template", "", "for this one alone: a `name`, a destination, or \"env VARIABLE\"")
 	set.Var(&f.kv2, "kv2", "the `mounts` of the key/value engines of version 2, with commas between; \"\" says that there is none")
 	set.BoolVar(&f.check, "check", false, "log in, and say what the token may not do that the templates need")
 	set.DurationVar(&f.timeout, "timeout", time.Minute, "give up asking Vault after this `time`")

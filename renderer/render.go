@@ -22,7 +22,8 @@ const renderUsage = `Usage: vault-renderer render -config=FILE [-config=FILE ...
 
 Renders the templates of a configuration from fixtures, a JSON file with made-up
 secrets: without Vault, without logging in, and without writing to the
-destinations, which need not be there. For tests of templates.
+destinations, which need not be there. For tests of templates. An env_template
+is rendered as well, under the name "env VARIABLE".
 
     $ vault-renderer render -config=agent.hcl -data=fixtures.json
     $ vault-renderer render -config=agent.hcl -data=fixtures.json -golden=testdata
@@ -45,11 +46,12 @@ func runRender(args []string, stdout, stderr io.Writer) int {
 	f := &renderFlags{}
 	set := f.options("vault-renderer render")
 	set.StringVar(&f.data, "data", "", "`file` of fixtures; without it there are none")
-	set.StringVar(&f.template, "template", "", "render this one alone: a `name` or a destination")
+	set.StringVar(&f.template, "template", "", "render this one alone: a `name`, a destination, or \"env VARIABLE\"")
 	set.StringVar(&f.golden, "golden", "", "compare with the files below this `directory`, each under its template's name")
-	set.BoolVar(&f.diff, "diff", false, "compare with the files at the destinations, and show what they hold")
+	set.BoolVar(&f.diff, "diff", false, "compare with the files at the destinations, and show what they hold; variables have none")
 	set.BoolVar(&f.update, "update", false, "with -golden: write the files instead of comparing")
 	groups := []group{{"Options", []string{"config", "data", "template", "golden", "update", "diff", "strict"}}}
+	args, f.command = cutCommand(args) // the variables are rendered whoever gets them
 	err := f.parse(set, args, stdout, renderUsage, groups)
 	if err == nil {
 		err = noMore(set, 0)
@@ -118,10 +120,17 @@ func choose(cfg *config.Config, name string) error {
 	var names []string
 	for _, t := range cfg.Templates {
 		if t.Name == name || filepath.Clean(t.Destination) == filepath.Clean(name) {
-			cfg.Templates = []config.Template{t}
+			cfg.Templates, cfg.EnvTemplates = []config.Template{t}, nil
 			return nil
 		}
 		names = append(names, t.Name)
+	}
+	for _, t := range cfg.EnvTemplates {
+		if name == agent.NameOfVariable(t.Variable) {
+			cfg.Templates, cfg.EnvTemplates = nil, []config.EnvTemplate{t}
+			return nil
+		}
+		names = append(names, agent.NameOfVariable(t.Variable))
 	}
 	return report.WithHint(fmt.Errorf("there is no template %q", name), "the templates are "+strings.Join(names, ", "))
 }
@@ -146,10 +155,10 @@ func readFixtures(path string) (*fixture.Data, error) {
 	return data, nil
 }
 
-// output is one file as it would be.
+// output is one file or variable as it would be.
 type output struct {
 	name        string // of the golden file, and for people
-	destination string
+	destination string // "" = it is a variable
 	content     string
 }
 
@@ -192,7 +201,9 @@ func (f *renderFlags) deliver(stdout io.Writer, outs []output) error {
 	case f.diff:
 		var errs []error
 		for _, o := range outs {
-			errs = append(errs, compare(stdout, o, o.destination, ""))
+			if o.destination != "" {
+				errs = append(errs, compare(stdout, o, o.destination, ""))
+			}
 		}
 		return errors.Join(errs...)
 	}

@@ -12,14 +12,16 @@ import (
 	"vault-renderer/renderer/internal/report"
 )
 
-const validateUsage = `Usage: vault-renderer validate -config=FILE [-config=FILE ...] [options]
+const validateUsage = `Usage: vault-renderer validate -config=FILE [-config=FILE ...] [options] [-- COMMAND ...]
 
 Says everything that is wrong with a configuration and can be known without
 Vault: syntax, keys and values, templates and their functions, destinations,
-owners, certificates. Nothing is changed and no server is asked.
+owners, certificates. Nothing is changed and no server is asked. A COMMAND that
+the agent would supervise may stand behind --; it is not run.
 
     $ vault-renderer validate -config=agent.hcl
     $ vault-renderer validate -strict -json -config=/etc/vault-agent.d
+    $ vault-renderer validate -config=agent.hcl -- /usr/bin/app --verbose
     $ vault-renderer validate -online -config=agent.hcl
 
 With -online it then logs in, asks for the secrets that the templates name for

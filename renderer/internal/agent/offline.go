@@ -27,27 +27,55 @@ type Surroundings struct {
 // Sheet is a template made ready to be executed outside of a run: it asks no
 // server and needs no destination.
 type Sheet struct {
-	Config config.Template
-	Text   string
-	u      *unit
-	s      Surroundings
-	strict bool
+	Config   config.Template // of a variable: named as NameOfVariable has it, without a destination
+	Variable string          // of an env_template; "" = it is a file's
+	Text     string
+	u        *unit
+	s        Surroundings
+	strict   bool
 }
 
-// Sheets makes the templates of a configuration ready.
+// NameOfVariable is how an env_template is called among templates.
+func NameOfVariable(variable string) string { return "env " + variable }
+
+// Sheets makes the templates of a configuration ready: those of files, then
+// those of variables.
 func Sheets(cfg *config.Config, s Surroundings) ([]*Sheet, hcl.Diagnostics) {
 	a := &Agent{o: Options{Config: cfg}}
 	var diags hcl.Diagnostics
 	var out []*Sheet
 	for _, t := range cfg.Templates {
-		sheet := &Sheet{Config: t, s: s, strict: cfg.Strict}
-		t.SandboxPath = "" // of this host; Execute looks at the names instead
-		sheet.u = newUnit(t, nil)
-		diags = diags.Extend(a.parse(cfg, sheet.u, surroundings{env: s.Env, plugin: s.Plugin, debug: s.Debug}))
-		sheet.Text = sheet.u.text
+		out = append(out, &Sheet{Config: t, s: s, strict: cfg.Strict})
+	}
+	for _, t := range cfg.EnvTemplates {
+		sheet := &Sheet{Config: asTemplate(t), Variable: t.Variable, s: s, strict: cfg.Strict}
+		sheet.Config.Name = NameOfVariable(t.Variable)
 		out = append(out, sheet)
 	}
+	for _, sheet := range out {
+		diags = diags.Extend(sheet.parse(a, cfg))
+	}
 	return out, diags
+}
+
+func (s *Sheet) parse(a *Agent, cfg *config.Config) hcl.Diagnostics {
+	t := s.Config
+	t.SandboxPath = "" // of this host; Execute looks at the names instead
+	s.u = newUnit(t, nil)
+	s.u.variable = s.Variable
+	diags := a.parse(cfg, s.u, surroundings{env: s.s.Env, plugin: s.s.Plugin, debug: s.s.Debug})
+	s.Text = s.u.text
+	return diags
+}
+
+// Certain gives what the template asks for whatever the secrets hold.
+func (s *Sheet) Certain() (out []vault.Request) {
+	for _, c := range s.u.t.Calls() {
+		if c.Certain {
+			out = append(out, c.Request)
+		}
+	}
+	return out
 }
 
 // Place is where a line of the template stands for its author.
@@ -59,8 +87,9 @@ type Lack struct {
 	Place   string
 }
 
-// Rendered is what a Sheet gives: the template's own file, and those of
-// writeToFile with what they would hold if they were not there before.
+// Rendered is what a Sheet gives: the template's own file or the value of the
+// variable, and the files of writeToFile with what they would hold if they were
+// not there before.
 type Rendered struct {
 	Content []byte
 	Side    []rollout.Output
@@ -75,9 +104,7 @@ func (s *Sheet) Execute() (Rendered, []Lack, error) {
 	if lacks := s.lacks(res); len(lacks) > 0 {
 		return Rendered{}, lacks, nil
 	}
-	if s.strict {
-		err = s.u.refuse(res.Content)
-	}
+	err = s.u.judge(res.Content, s.strict)
 	return Rendered{Content: res.Content, Side: collect(res.Writes)}, nil, err
 }
 

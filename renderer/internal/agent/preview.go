@@ -18,14 +18,18 @@ import (
 
 // Preview is what a run would leave on this host if it were made now.
 type Preview struct {
-	Files   []rollout.Output
-	Secrets []*vault.Secret // that were read
+	Files     []rollout.Output
+	Variables []Variable
+	Secrets   []*vault.Secret // that were read
 	// Unrevoked says why the token of the preview still lives; nil = it does
 	// not, or it is the caller's own.
 	Unrevoked error
 
 	files []planned
 }
+
+// Variable is what a supervised program would be given.
+type Variable struct{ Name, Value string }
 
 // planned is a file with the number of the template that it belongs to.
 type planned struct {
@@ -64,6 +68,11 @@ func NewPreview(ctx context.Context, o Options) (*Preview, hcl.Diagnostics, erro
 	for _, f := range p.files {
 		p.Files = append(p.Files, f.Output)
 	}
+	for _, u := range a.plan.units {
+		if u.variable != "" && u.done {
+			p.Variables = append(p.Variables, Variable{u.variable, u.value})
+		}
+	}
 	p.Unrevoked = l.revoke(a.plan.client, o.Config)
 	return p, nil, err
 }
@@ -95,7 +104,7 @@ func (p *Preview) see(entries map[vault.Request]*entry) {
 // revokes the token as NewPreview does. left is why the token still lives.
 func Visit(ctx context.Context, o Options, f func(*vault.Session) error) (left error, diags hcl.Diagnostics, err error) {
 	cfg := harmless(o.Config)
-	cfg.Templates = nil
+	cfg.Templates, cfg.EnvTemplates = nil, nil
 	o.Config = cfg
 	a, diags := New(o)
 	if diags.HasErrors() {

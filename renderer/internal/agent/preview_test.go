@@ -77,6 +77,29 @@ func TestPreview(t *testing.T) {
 	})
 }
 
+// What a program would be given is seen, and no program runs.
+func TestPreviewOfVariables(t *testing.T) {
+	bubble(t, setup{}, func(w *world) {
+		w.template("db", dbTemplate)
+		w.cfg.EnvTemplates = []config.EnvTemplate{
+			{Variable: "USER", Contents: `{{ with secret "database/creds/app" }}{{ .Data.username }}{{ end }}`},
+			{Variable: "MODE", Contents: "x\n"},
+		}
+		w.cfg.Exec = &config.Supervise{Command: []string{"touch", w.path("ran")}}
+		p, err := w.preview(time.Minute)
+		if err != nil || len(p.Variables) != 2 || len(p.Files) != 1 || len(p.Secrets) != 1 {
+			t.Fatalf("%v: %d variables, %d files, %d secrets", err, len(p.Variables), len(p.Files), len(p.Secrets))
+		}
+		user, _, _ := strings.Cut(string(p.Files[0].Content), " ")
+		if p.Variables[0] != (Variable{"USER", user}) || p.Variables[1] != (Variable{"MODE", "x\n"}) {
+			t.Errorf("%q, and the file has %q", p.Variables, user)
+		}
+		if _, there, _ := InPlace(w.path("ran")); there {
+			t.Error("the program ran")
+		}
+	})
+}
+
 // The token is revoked too when the preview fails or is given up.
 func TestPreviewThatFails(t *testing.T) {
 	bubble(t, setup{}, func(w *world) {
@@ -190,6 +213,39 @@ func TestSheetLacks(t *testing.T) {
 	_, lacks, err = sheets[0].Execute()
 	if err != nil || len(lacks) != 2 || lacks[1].Request.Path != "b" || !strings.HasPrefix(lacks[1].Place, "x.hcl:11") {
 		t.Errorf("%v, %v", lacks, err)
+	}
+}
+
+// A variable is a Sheet without a destination, behind those of files.
+func TestSheetsOfVariables(t *testing.T) {
+	cfg := &config.Config{
+		EnvTemplates: []config.EnvTemplate{
+			{Variable: "A", Contents: `{{ with secret "there" }}{{ .Data.k }}{{ end }}`},
+			{Variable: "NUL", Contents: `a{{ base64Decode "AA==" }}b`},
+			{Variable: "EMPTY", Contents: "{{/* */}}"},
+		},
+		Templates: []config.Template{{Name: "x", Destination: "/no/such/directory/x", Contents: "x"}},
+		Strict:    true,
+	}
+	sheets, diags := Sheets(cfg, Surroundings{View: oneSecret{}})
+	if diags.HasErrors() || len(sheets) != 4 || sheets[0].Variable != "" {
+		t.Fatal(diags, len(sheets))
+	}
+	a := sheets[1]
+	if a.Variable != "A" || a.Config.Name != "env A" || a.Config.Destination != "" {
+		t.Errorf("%q, %q at %q", a.Variable, a.Config.Name, a.Config.Destination)
+	}
+	if c := a.Certain(); len(c) != 1 || c[0].Path != "there" {
+		t.Errorf("asks for %v", c)
+	}
+	if r, lacks, err := a.Execute(); err != nil || len(lacks) != 0 || string(r.Content) != "canary-k" {
+		t.Errorf("%v, %v", lacks, err)
+	}
+	if _, _, err := sheets[2].Execute(); !errors.Is(err, errNUL) {
+		t.Errorf("a NUL byte: %v", err)
+	}
+	if r, _, err := sheets[3].Execute(); err != nil || len(r.Content) != 0 {
+		t.Errorf("an empty value, strict: %v", err)
 	}
 }
 

@@ -162,13 +162,18 @@ func modes(sockets []config.Socket) error {
 // buildVariable makes a unit of an env_template: it has a value in place of a
 // file.
 func (a *Agent) buildVariable(cfg *config.Config, t config.EnvTemplate, env func(string) (string, bool)) (*unit, hcl.Diagnostics) {
-	u := newUnit(config.Template{
+	u := newUnit(asTemplate(t), a.o.Rand)
+	u.variable = t.Variable
+	return u, a.parse(cfg, u, surroundings{env: env, plugin: a.plugin(cfg), debug: a.debug(cfg)})
+}
+
+// asTemplate is an env_template as the template without a file that it is.
+func asTemplate(t config.EnvTemplate) config.Template {
+	return config.Template{
 		Name: t.Variable, Source: t.Source, SourceRange: t.SourceRange, Contents: t.Contents, ContentsRange: t.ContentsRange,
 		ErrorOnMissingKey: t.ErrorOnMissingKey, ErrorFatal: t.ErrorFatal, LeftDelimiter: t.LeftDelimiter, RightDelimiter: t.RightDelimiter,
 		FunctionDenylist: t.FunctionDenylist, AllowEmpty: true, Range: t.Range,
-	}, a.o.Rand)
-	u.variable = t.Variable
-	return u, a.parse(cfg, u, surroundings{env: env, plugin: a.plugin(cfg), debug: a.debug(cfg)})
+	}
 }
 
 // dropProcess lets go of a child that will not run.

@@ -94,12 +94,8 @@ func (u *unit) execute(v tmpl.View, strict bool) {
 	res, err := u.t.Execute(v)
 	u.uses = res.Used
 	u.missing = err == nil && len(res.Missing) > 0
-	switch {
-	case err != nil || u.missing:
-	case u.variable != "" && bytes.IndexByte(res.Content, 0) >= 0:
-		err = fmt.Errorf("env_template %q: %w", u.variable, errNUL)
-	case strict:
-		err = u.refuse(res.Content)
+	if err == nil && !u.missing {
+		err = u.judge(res.Content, strict)
 	}
 	if err != nil {
 		u.fail(err)
@@ -117,6 +113,17 @@ var (
 	errNUL     = errors.New("the value holds a NUL byte, which no variable can: encode it, for example with base64Encode")
 	errNoValue = errors.New(`the output holds "<no value>": a key that the template names is not there`)
 )
+
+// judge says why output can't be used.
+func (u *unit) judge(content []byte, strict bool) error {
+	switch {
+	case u.variable != "" && bytes.IndexByte(content, 0) >= 0:
+		return fmt.Errorf("env_template %q: %w", u.variable, errNUL)
+	case strict:
+		return u.refuse(content)
+	}
+	return nil
+}
 
 // refuse holds back output that is no configuration but looks like one.
 func (u *unit) refuse(content []byte) error {
@@ -143,7 +150,7 @@ func (u *unit) fail(err error) {
 // key names the unit for the state file.
 func (u *unit) key() string {
 	if u.variable != "" {
-		return "env " + u.variable
+		return NameOfVariable(u.variable)
 	}
 	return u.cfg.Destination
 }
