@@ -198,13 +198,16 @@ func write(t *testing.T, content string) string {
 	return path
 }
 
-// child gives the process in charge.
-func (r *rig) child() int {
+// child waits for a process in charge, and gives it.
+func (r *rig) child() (pid int) {
 	r.t.Helper()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.current == nil {
-		r.t.Fatal("no child is in charge")
-	}
-	return r.current.pid
+	eventually(r.t, "a child in charge", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.current != nil {
+			pid = r.current.pid
+		}
+		return pid != 0
+	})
+	return pid
 }

@@ -146,6 +146,7 @@ func TestEnvironmentThatCanNotBe(t *testing.T) {
 	r.says("start good", 1)
 	r.Set(Update{Env: []string{"X=a\x00b"}})
 	r.next(Refused)
+	r.child()
 	if err := r.Signal(syscall.SIGUSR1); err != nil {
 		t.Errorf("the child is not there any more: %v", err)
 	}
@@ -287,6 +288,7 @@ func TestSignals(t *testing.T) {
 	}
 	r.Set(Update{})
 	r.says("start", 1)
+	r.child()
 	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGINT} {
 		if err := r.Signal(s); err != nil {
 			t.Error(err)
