@@ -63,13 +63,13 @@ func TestManifests(t *testing.T) {
 		t.Fatalf("%v\n%s", err, problems)
 	}
 	var kinds []string
-	configurations := 0
+	program, configurations := renderer(t), 0
 	for _, d := range docs {
 		kinds = append(kinds, d.Kind)
 		for name, text := range d.Data {
 			if strings.HasSuffix(name, ".hcl") {
 				configurations++
-				validate(t, d.Name+"/"+name, text)
+				validate(t, program, d.Name+"/"+name, text)
 			}
 		}
 	}
@@ -117,7 +117,7 @@ func TestManifestsWithMistakes(t *testing.T) {
 // validate has vault-renderer read a configuration: no mistake, no warning. Its
 // directories are moved below one of this test's, which is on a tmpfs as those
 // in a pod are.
-func validate(t *testing.T, name, text string) {
+func validate(t *testing.T, program, name, text string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "manifests-")
 	if err != nil {
@@ -135,7 +135,7 @@ func validate(t *testing.T, name, text string) {
 			t.Fatal(err)
 		}
 	}
-	out, err := exec.CommandContext(t.Context(), renderer(t), "validate", "-config="+file).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), program, "validate", "-config="+file).CombinedOutput()
 	if err != nil || strings.Contains(string(out), "Warning") {
 		t.Errorf("%s: %v\n%s", name, err, out)
 	}
