@@ -178,6 +178,9 @@ func (r *run) supervise(a *agent.Agent) int {
 	}
 	stop := r.signals(cancel, a, servers)
 	defer stop()
+	if os.Getpid() == 1 && !a.Supervises() { // a supervised program's orphans are its supervisor's
+		go child.Reap(ctx)
+	}
 	if !r.f.combineLogs && len(r.f.command) == 0 { // standard output is the program's
 		banner(r.stdout, r.cfg, listening)
 	}

@@ -13,7 +13,7 @@ import (
 // cost that can be measured.
 const (
 	whileStarting = 400
-	whenLarge     = 50
+	whenLarge     = 30
 	asUsual       = 100
 
 	large = 100 // templates
