@@ -23,13 +23,16 @@ type process struct {
 	ended  chan struct{} // closed when it has ended and nothing of it is left
 	close  func()        // of its output files
 
-	given      []string // the variables that it was given last
-	set        bool     // it was started
-	restart    bool     // files changed that it is not told of otherwise
-	reload     bool     // files changed, and it has a signal for that
-	startBy    time.Time
-	err        error  // why the last change is not in effect
-	generation uint64 // of what was given
+	given   []string // the variables that it was given last
+	set     bool     // it was started
+	restart bool     // files changed that it is not told of otherwise
+	reload  bool     // files changed, and it has a signal for that
+	startBy time.Time
+	err     error  // why the last change is not in effect
+	since   uint64 // the first generation with what was given
+
+	running map[int]uint64 // by the number of the process: the generation that it was started with
+	ready   uint64         // the newest of a child that was ready
 }
 
 // buildProcess prepares the child. All that can fail is done before it runs.
@@ -38,7 +41,7 @@ func (a *Agent) buildProcess() error {
 	if x == nil || a.dry {
 		return nil
 	}
-	p := &process{events: make(chan child.Event), ended: make(chan struct{})}
+	p := &process{events: make(chan child.Event), ended: make(chan struct{}), running: map[int]uint64{}}
 	o, err := a.childOptions(x, p)
 	if err != nil {
 		return err
@@ -208,7 +211,10 @@ func (a *Agent) feed() {
 		a.unsaved = true
 	}
 	p.sup.Set(child.Update{Env: env, FilesChanged: p.reload || p.restart, Restart: p.restart, Generation: a.change})
-	p.given, p.generation, p.set, p.restart, p.reload = env, a.change, true, false, false
+	if !p.set || changed {
+		p.since = a.change
+	}
+	p.given, p.set, p.restart, p.reload = env, true, false, false
 }
 
 // complete says whether all that the child needs is there. Later on only the
@@ -248,14 +254,29 @@ func (a *Agent) childEvents() <-chan child.Event {
 func (a *Agent) onChild(e child.Event) {
 	p := a.process
 	switch e.Kind {
+	case child.Started:
+		p.running[e.PID] = e.Generation
 	case child.IsReady:
-		p.err = nil
-		if e.Generation == p.generation && slices.Equal(p.given, a.variables()) {
-			a.inUseOfChild()
-		}
+		p.err, p.ready = nil, e.Generation
 	case child.Refused:
 		p.err = e.Err
+	case child.Stopped, child.Ended:
+		delete(p.running, e.PID)
 	}
+	if p.current() && slices.Equal(p.given, a.variables()) {
+		a.inUseOfChild()
+	}
+}
+
+// current says whether a child is ready with the newest variables, and none
+// runs with older ones: the one before may still work on what it accepted.
+func (p *process) current() bool {
+	for _, g := range p.running {
+		if g < p.since {
+			return false
+		}
+	}
+	return p.set && len(p.running) > 0 && p.ready >= p.since
 }
 
 // inUseOfChild notes that the child has the variables that it was given: what
