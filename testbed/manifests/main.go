@@ -54,7 +54,7 @@ func main() {
 // load decodes all documents of the files and says everything that is wrong.
 func load(files []string) (docs []document, err error) {
 	if len(files) == 0 {
-		return nil, errors.New("usage: manifests FILE...")
+		return nil, errors.New("no file is named")
 	}
 	s := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
