@@ -4,7 +4,8 @@
 strict = true
 
 vault {
-  address = "http://vault-server:8200"
+  address = "https://vault-server:8200"
+  ca_cert = "/vault-ca/ca.crt"
 }
 
 auto_auth {

@@ -1,11 +1,12 @@
 // Command init prepares the servers of the compose example and keeps Vault
 // unsealed; its image calls it vault-init.
 //
-//	vault-init            initialises, unseals and configures Vault and the
-//	                      database, delivers RoleID and SecretID, then stays and
-//	                      unseals Vault again whenever it was restarted
-//	vault-init password   makes the database's root password, once
-//	vault-init check      0 when everything is prepared: the health check
+//	vault-init               initialises, unseals and configures Vault and the
+//	                         database, delivers RoleID and SecretID, then stays and
+//	                         unseals Vault again whenever it was restarted
+//	vault-init credentials   makes, once, what the servers need when they start:
+//	                         the database's root password, Vault's certificate
+//	vault-init check         0 when everything is prepared: the health check
 //
 // It does what people do in production, with the keys in their hands or in a
 // key management service: the unseal key and the root token lie in a volume
@@ -26,6 +27,8 @@ import (
 const (
 	keysDir      = "/keys"
 	passwordFile = "/database-password/password"
+	tlsDir       = "/vault-tls" // certificate and key
+	caDir        = "/vault-ca"  // the authority's certificate
 	deliverDir   = "/run/renderer"
 	prepared     = "/run/vault-init/prepared"
 )
@@ -44,13 +47,13 @@ func run(ctx context.Context, args []string, log *slog.Logger) error {
 	switch {
 	case len(args) == 0:
 		return serve(ctx, log)
-	case len(args) == 1 && args[0] == "password":
-		return makePassword(passwordFile)
+	case len(args) == 1 && args[0] == "credentials":
+		return makeCredentials()
 	case len(args) == 1 && args[0] == "check":
 		_, err := os.Stat(prepared)
 		return err
 	}
-	return fmt.Errorf("unknown arguments %q: there are password and check", args)
+	return fmt.Errorf("unknown arguments %q: there are credentials and check", args)
 }
 
 // serve prepares everything, then keeps Vault unsealed until ctx ends.
