@@ -244,7 +244,7 @@ func (a *Agent) settleTokens(needed map[string]bool) {
 			continue
 		}
 		inUse := slices.ContainsFunc(a.hanging(n), func(l *lent) bool { return needed[l.id] && !l.dead() })
-		if inUse {
+		if inUse || a.tokenInUse(n) {
 			continue
 		}
 		r.free = true
@@ -258,6 +258,25 @@ func (a *Agent) settleTokens(needed map[string]bool) {
 			delete(a.ledger.retired, n)
 		}
 	}
+}
+
+// tokenInUse says whether tokens that templates made with a token, and which
+// end with it, may be in use still: they have no lease.
+func (a *Agent) tokenInUse(n uint64) bool {
+	for _, e := range a.entries {
+		if e.secret == nil || e.secret.Auth == nil {
+			continue
+		}
+		if e.session != nil && e.session.N == n {
+			return true
+		}
+		for u := range e.users {
+			if !u.settled() || u.flight != nil || !u.told {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // hanging are the leases that hang on a token.

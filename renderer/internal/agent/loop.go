@@ -305,7 +305,7 @@ func (a *Agent) onValue(u watch.Update, e *entry) {
 	e.since, e.reason = u.Secret.Lease.IssuedAt, u.Reason
 	delete(a.resumable, u.Request)
 	// Only what takes another's place can leave something that nothing needs.
-	a.ledger.dirty = a.ledger.dirty || old.Leased()
+	a.ledger.dirty = a.ledger.dirty || old.Leased() || u.Secret.Auth != nil
 	a.changed(e, old)
 	if l := u.Secret.Lease; l.Leased() && !u.Resumed {
 		a.log("template.server").Info("secret leased", "secret", u.Request.String(), "ttl", l.TTL, "renewable", l.Renewable, "reason", u.Reason)
@@ -460,7 +460,7 @@ func (a *Agent) hopeless(oneShot bool) error {
 	var lost []error
 	for _, u := range a.plan.units {
 		switch {
-		case u.err != nil && (a.exhausted(u) || (oneShot && !fromVault(u.err) && u.failed > 0)):
+		case u.err != nil && (a.exhausted(u) || a.final(u, oneShot)):
 			lost = append(lost, u.err)
 		case oneShot && !u.settled():
 			return nil
@@ -470,6 +470,14 @@ func (a *Agent) hopeless(oneShot bool) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %w", ErrIncomplete, errors.Join(lost...))
+}
+
+// final says whether a failure that is not Vault's ends the run. A program that
+// has not been started would wait for it for ever; one that runs has what it
+// needs, and so has the reader of a file.
+func (a *Agent) final(u *unit, oneShot bool) bool {
+	waiting := a.process != nil && !a.process.set && u.cfg.ErrorFatal
+	return (oneShot || waiting) && !fromVault(u.err) && u.failed > 0
 }
 
 func (a *Agent) exhausted(u *unit) bool {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -265,4 +266,51 @@ func (w *world) hidden() (n int) {
 		}
 	}
 	return n
+}
+
+// A token that a template made ends with the agent's own: the old one lives
+// until the file has the next.
+func TestMadeTokenOutlivesTheSwitch(t *testing.T) {
+	bubble(t, setup{tokenTTL: "10m", tokenMax: "20m"}, func(w *world) {
+		w.allow(revokeLeases + "\n" + `path "auth/token/create" { capabilities = ["update"] }`)
+		w.template("token", `{{ with secret "auth/token/create" "policies=app" }}{{ .Auth.ClientToken }}{{ end }}`)
+		w.acking(config.Rollout{}, "token")
+		w.cfg.Leases.Revoke = config.RevokeAlways
+		w.start()
+		seen := map[string]bool{}
+		for range 2 * 60 * 60 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+			for _, f := range []string{"token", "ack.uses"} {
+				if token := w.file(f); token != "" {
+					seen[token] = true
+					if t.Failed() {
+						return
+					}
+					if !w.livesToken(token) {
+						t.Errorf("dead token in %s at %s\n%s", f, time.Now(), w.log.String())
+						return
+					}
+				}
+			}
+		}
+		if len(seen) < 5 || w.logged("old token revoked") < 4 {
+			t.Errorf("%d tokens, %d revoked\n%s", len(seen), w.logged("old token revoked"), w.log.String())
+		}
+	})
+}
+
+// livesToken says whether Vault knows a token.
+func (w *world) livesToken(token string) bool {
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "http://vault/v1/auth/token/lookup-self", nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("X-Vault-Token", token)
+	resp, err := w.vault.Transport().RoundTrip(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
 }

@@ -91,7 +91,9 @@ func (a *Agent) logFailure(u *unit) {
 	if u.done {
 		what = "the last good file stays"
 	}
-	args = append(args, "destination", u.cfg.Destination)
+	if u.variable == "" {
+		args = append(args, "destination", u.cfg.Destination)
+	}
 	a.log("template.server").Error("template failed; "+what, args...)
 }
 
@@ -219,6 +221,7 @@ func (a *Agent) committed(members []*unit, changed []bool) {
 		}
 	}
 	a.unsaved = true
+	a.ledger.dirty = a.ledger.dirty || len(a.ledger.retired) > 0
 }
 
 // inUse notes that what a member was executed to is in place.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"vault-renderer/renderer/internal/child"
 	"vault-renderer/renderer/internal/config"
 	"vault-renderer/renderer/internal/destination"
 	"vault-renderer/renderer/internal/lease"
@@ -116,10 +117,15 @@ var (
 
 // judge says why output can't be used.
 func (u *unit) judge(content []byte, strict bool) error {
-	switch {
-	case u.variable != "" && bytes.IndexByte(content, 0) >= 0:
-		return fmt.Errorf("env_template %q: %w", u.variable, errNUL)
-	case strict:
+	if u.variable != "" {
+		if bytes.IndexByte(content, 0) >= 0 {
+			return fmt.Errorf("env_template %q: %w", u.variable, errNUL)
+		}
+		if err := child.CheckEnv([]string{u.variable + "=" + string(content)}); err != nil {
+			return fmt.Errorf("env_template %q: %w", u.variable, err)
+		}
+	}
+	if strict {
 		return u.refuse(content)
 	}
 	return nil

@@ -131,7 +131,8 @@ func (w *Watcher) ask(ctx context.Context, s *vault.Session) (*vault.Secret, err
 // report sends secret if it says anything new: other values, or an end to failures.
 func (w *Watcher) report(ctx context.Context, out chan<- Update, secret *vault.Secret, g grant) error {
 	before, recovered := w.last, w.tries > 0
-	same := before != nil && !secret.Lease.Leased() && sameValue(before.Data, secret.Data)
+	// A token, wrapped or not, is another one each time, and is no part of Data.
+	same := before != nil && !secret.Lease.Leased() && secret.Auth == nil && secret.WrapInfo == nil && sameValue(before.Data, secret.Data)
 	why := w.reason(before, secret)
 	w.tries, w.why, w.grant, w.held, w.resumed = 0, "", g, nil, false
 	if secret.Lease.Leased() {
