@@ -1,6 +1,9 @@
 package agent
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestOnlyCurrentCounts: what children had before is let go of when one is
 // ready with what they should have now, and none runs with anything older.
@@ -21,5 +24,23 @@ func TestOnlyCurrentCounts(t *testing.T) {
 		if got := c.p.current(); got != c.want {
 			t.Errorf("%s: %t", name, got)
 		}
+	}
+}
+
+// TestVariableThatCanNotBe: a value that no process can be given is a failure
+// of its template, so that all that is said of those holds for it.
+func TestVariableThatCanNotBe(t *testing.T) {
+	u := &unit{variable: "KEY"}
+	for want, value := range map[string]string{
+		"a NUL byte":                "canary-\x00",
+		"has 200004 bytes, but the": strings.Repeat("c", 200000),
+	} {
+		err := u.judge([]byte(value), false)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "KEY") || len(err.Error()) > 300 {
+			t.Errorf("%v", err)
+		}
+	}
+	if err := u.judge([]byte(strings.Repeat("c", 100000)), true); err != nil {
+		t.Error(err)
 	}
 }

@@ -194,11 +194,12 @@ func (r *run) notFor(d time.Duration) {
 func (r *run) begin() error {
 	first := !r.ran
 	p, err := r.start()
+	if err != nil && (first || r.restarts >= r.o.MaxRestarts) {
+		r.tell(Event{Kind: Refused, Generation: r.want.Generation, Err: err}) // Run's error says it
+		return err
+	}
 	if err != nil {
 		r.refuse(nil, r.want.Generation, err)
-		if first || r.restarts >= r.o.MaxRestarts {
-			return err
-		}
 		r.startAgain()
 		return nil
 	}
