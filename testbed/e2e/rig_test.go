@@ -50,6 +50,7 @@ type setup struct {
 	ownDB          bool          // a MariaDB to restart
 	secretIDTTL    time.Duration // 0 = forever
 	managed        *managed      // nil = the project's own config.hcl
+	supervised     supervised    // the application is the renderer's child
 }
 
 // notes is how many notes there are before the first request.
@@ -119,8 +120,12 @@ func (r *rig) stopped(stop func() error) func() {
 // a managed rollout, and starts the webapp.
 func (r *rig) configure() {
 	r.t.Helper()
-	if r.o.managed != nil {
+	switch {
+	case r.o.managed != nil:
 		r.configureManaged()
+		return
+	case r.o.supervised.program():
+		r.configureProgram()
 		return
 	}
 	for _, name := range []string{"templates", "config.hcl"} {
@@ -128,7 +133,9 @@ func (r *rig) configure() {
 			r.t.Fatal(err)
 		}
 	}
-	r.startWebapp()
+	if r.o.supervised == no {
+		r.startWebapp()
+	}
 }
 
 // file is the path of the file with the credentials.
@@ -146,8 +153,14 @@ func (r *rig) startRenderer() {
 	if r.proxy != nil {
 		addr = r.proxy.Addr()
 	}
-	r.renderer = r.run(r.renderer, servers.renderer, []string{"agent", "-config=config.hcl", "-log-level=debug"},
-		"VAULT_ADDR="+addr, "MYSQL_HOST="+host, "MYSQL_PORT="+port)
+	args := append([]string{"agent", "-config=config.hcl", "-log-level=debug"}, r.childArgs()...)
+	r.renderer = r.run(r.renderer, servers.renderer, args, "VAULT_ADDR="+addr, "MYSQL_HOST="+host, "MYSQL_PORT="+port)
+	if r.o.supervised != no {
+		r.web = r.renderer // one ends with the other, and writes where it does
+	}
+	if r.o.supervised == webapp {
+		r.findWebapp()
+	}
 }
 
 // startWebapp starts the application, the second time at the same address.
@@ -165,9 +178,14 @@ func (r *rig) startWebapp() {
 		args = append(args, "-refresh=unix://"+r.dir+"/run/status.sock")
 	}
 	again := r.web != nil
-	if r.web = r.run(r.web, servers.webb, args); again {
-		return
+	if r.web = r.run(r.web, servers.webb, args); !again {
+		r.findWebapp()
 	}
+}
+
+// findWebapp reads its address in its log.
+func (r *rig) findWebapp() {
+	r.t.Helper()
 	r.eventually("the webapp listens", 20*time.Second, func() bool {
 		_, rest, ok := strings.Cut(r.web.log.String(), "msg=listening address=")
 		addr, _, whole := strings.Cut(rest, "\n")

@@ -24,6 +24,7 @@ var servers struct {
 	db             *mariadb.Server
 	vault          string // binaries
 	renderer, webb string
+	app            string // a program that knows nothing of Vault
 }
 
 // atOnce is how many tests run side by side: they wait most of the time, and
@@ -71,7 +72,10 @@ func build() error {
 	}
 	servers.root = strings.TrimSpace(string(out))
 	servers.renderer, servers.webb = filepath.Join(servers.dir, "renderer"), filepath.Join(servers.dir, "webapp")
-	for path, pkg := range map[string]string{servers.renderer: "vault-renderer/renderer", servers.webb: "vault-renderer/webapp"} {
+	servers.app = filepath.Join(servers.dir, "app")
+	for path, pkg := range map[string]string{
+		servers.renderer: "vault-renderer/renderer", servers.webb: "vault-renderer/webapp", servers.app: "vault-renderer/testbed/entrypoint/app",
+	} {
 		if out, err := exec.Command("go", "build", "-o", path, pkg).CombinedOutput(); err != nil {
 			return fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 		}
