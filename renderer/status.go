@@ -28,12 +28,13 @@ rollout is, and why anything is not as it should be. No secret is shown.
     $ vault-renderer status -address=unix:///run/vault-renderer/status.sock -json
     $ vault-renderer status -config=agent.hcl -ready -wait=30s
 
-With -ready the exit code alone tells whether everything is in place, for
-ExecStartPre= of systemd and HEALTHCHECK of Docker; with -wait it waits until it
-is.
+With -ready the exit code alone tells whether everything is well, for HEALTHCHECK
+of Docker and readiness probes; with -placed whether all files are in place,
+acknowledged or not, for ExecStartPre= of systemd and startup probes: what starts
+after that can't have acknowledged anything. With -wait it waits until it is so.
 
-Exit codes: 0 answered, and with -ready or -wait ready; 1 not ready; 2 wrong
-options, or nobody answers.
+Exit codes: 0 answered, and with -ready, -placed or -wait it is so; 1 it is not;
+2 wrong options, or nobody answers.
 
 `
 
@@ -49,6 +50,7 @@ type statusFlags struct {
 	address       string
 	strict        bool
 	asJSON, ready bool
+	placed        bool
 	wait          time.Duration
 }
 
@@ -82,14 +84,17 @@ func (f *statusFlags) parse(args []string, stdout io.Writer) error {
 	set.BoolVar(&f.strict, "strict", false, "read the configuration as the agent does with this flag")
 	set.BoolVar(&f.asJSON, "json", false, "the agent's answer as JSON")
 	set.BoolVar(&f.ready, "ready", false, "print \"ready\" or the reasons why not, and end with 0 or 1")
+	set.BoolVar(&f.placed, "placed", false, "end with 0 when all files are in place, acknowledged or not, else with 1")
 	set.DurationVar(&f.wait, "wait", 0, "ask again and again until it is ready, for this `time` at most")
-	groups := []group{{"Options", []string{"config", "address", "json", "ready", "wait", "strict"}}}
+	groups := []group{{"Options", []string{"config", "address", "json", "ready", "placed", "wait", "strict"}}}
 	if err := parse(set, args, stdout, statusUsage, groups); err != nil {
 		return err
 	}
 	switch {
 	case len(f.config) == 0 && f.address == "":
 		return report.WithHint(errors.New("nobody to ask is given"), "name the agent's configuration with -config=FILE, or its status address with -address=ADDRESS")
+	case f.ready && f.placed:
+		return errors.New("-ready and -placed can't both be asked for")
 	case f.wait < 0:
 		return errors.New("-wait is below zero")
 	}
@@ -124,12 +129,14 @@ func (f *statusFlags) show(ctx context.Context, c *status.Client, stdout, stderr
 	case err != nil:
 		report.Error(stderr, err)
 		return notReady
-	case !r.Ready && (f.ready || f.wait > 0):
+	case !f.well(r) && (f.ready || f.placed || f.wait > 0):
 		code = notReady
 	}
 	switch {
 	case f.asJSON:
 		err = indented(stdout, r)
+	case f.placed:
+		_, err = fmt.Fprintln(stdout, placement(r))
 	case f.ready:
 		_, err = fmt.Fprintln(stdout, readiness(r))
 	default:
@@ -154,7 +161,7 @@ func (f *statusFlags) ask(ctx context.Context, c *status.Client) (r status.Repor
 		one, cancel := context.WithTimeout(ctx, askTime)
 		r, err = c.Report(one)
 		cancel()
-		if err == nil && r.Ready || ctx.Err() != nil || !time.Now().Before(end) {
+		if err == nil && f.well(r) || ctx.Err() != nil || !time.Now().Before(end) {
 			return r, err
 		}
 		select {
@@ -162,6 +169,16 @@ func (f *statusFlags) ask(ctx context.Context, c *status.Client) (r status.Repor
 		case <-time.After(min(askEvery, time.Until(end))):
 		}
 	}
+}
+
+// well says whether it is as was asked for.
+func (f *statusFlags) well(r status.Report) bool { return r.Ready || f.placed && r.Placed() }
+
+func placement(r status.Report) string {
+	if r.Placed() {
+		return "placed"
+	}
+	return readiness(r)
 }
 
 func readiness(r status.Report) string {

@@ -90,6 +90,20 @@ type SecretReport struct {
 	Error      string     `json:"error,omitempty"` // of the last try; the value before it stays in use
 }
 
+// Placed says whether every file is in place, whether or not the application
+// has acknowledged it: what an application that is yet to start waits for.
+func (r Report) Placed() bool {
+	for _, x := range r.Rollouts {
+		switch {
+		case x.Generation > 0:
+		case x.Stage == StagePlaced, x.Stage == StageTelling, x.Stage == StageWaiting, x.Stage == StageAcked, x.Stage == StageKept:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
 // Stage is where a rollout stands.
 type Stage string
 

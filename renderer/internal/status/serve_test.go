@@ -334,3 +334,20 @@ func serveBroken(t *testing.T) *Server {
 		return Report{}, errors.New("the loop ended")
 	}})
 }
+
+// What is in place counts as placed, acknowledged or not.
+func TestPlaced(t *testing.T) {
+	for stage, want := range map[Stage]bool{
+		StageNone: false, StageRendered: false, StageChecking: false, StageRefused: false,
+		StagePlaced: true, StageTelling: true, StageWaiting: true, StageAcked: true, StageKept: true,
+	} {
+		first := Report{Rollouts: []RolloutReport{{Stage: StageAcked, Generation: 1}, {Stage: stage}}}
+		if got := first.Placed(); got != want {
+			t.Errorf("first generation, %s: %v", stage, got)
+		}
+		later := Report{Rollouts: []RolloutReport{{Stage: stage, Generation: 4}}}
+		if !later.Placed() {
+			t.Errorf("a later generation, %s: not placed", stage)
+		}
+	}
+}
