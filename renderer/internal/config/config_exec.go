@@ -28,7 +28,7 @@ type Supervise struct {
 	RestartOnSecretChanges Restart       // RestartAlways when not set
 	StopSignal             string        // restart_stop_signal or kill_signal; SIGTERM when not set
 	KillTimeout            time.Duration // after the signal; then its group is killed; 30s when not set
-	ReloadSignal           string        // when only files changed; "" = the child is not told
+	ReloadSignal           string        // when only files changed; "" = it is restarted as for a variable
 	Splay                  time.Duration // before a restart or reload: up to this, at random; 0 when not set
 	StartTimeout           time.Duration // for all secrets of the first start; 0 = wait for ever
 	Env                    ExecEnv

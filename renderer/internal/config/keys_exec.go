@@ -31,7 +31,7 @@ func superviseSection() *Section {
 		{Name: "child_process_stderr", Kind: QuotedString, Doc: "File that receives its errors; inherited, if not set."},
 		{Name: "kill_signal", Kind: SignalName, Own: true, Doc: "Another name of restart_stop_signal."},
 		{Name: "kill_timeout", Kind: Duration, Default: `"30s"`, Own: true, Doc: "How long it may take to stop; then it is killed, and all that it started."},
-		{Name: "reload_signal", Kind: SignalName, Own: true, Doc: "The signal that tells it that files of templates changed, and no variable; without it the program is not told."},
+		{Name: "reload_signal", Kind: SignalName, Own: true, Doc: "The signal that tells it that files of templates changed, and no variable; without it the program is started again."},
 		{Name: "splay", Kind: Duration, Default: `"0s"`, Own: true, Doc: "Before it is told or started again, wait up to this long, at random."},
 		{Name: "start_timeout", Kind: Duration, Default: `"0s"`, Own: true, Doc: "How long to wait for the secrets of its first start; 0 waits for ever."},
 		{Name: "max_restarts", Kind: Int, Default: "5", Own: true, Doc: "How often in a row a program is started again that does not stay after a restart of ours; then its exit code is ours."},

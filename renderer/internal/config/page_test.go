@@ -12,35 +12,39 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-const page = "../../../docs/rollouts.md"
+const (
+	docs           = "../../../docs/"
+	rolloutsPage   = "rollouts.md"
+	supervisorPage = "supervisor.md"
+)
 
-func readPage(t *testing.T) string {
+func readPage(t *testing.T, page string) string {
 	t.Helper()
-	raw, err := os.ReadFile(page)
+	raw, err := os.ReadFile(docs + page)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(raw)
 }
 
-// blocks gives the fenced texts of a kind on the page about rollouts.
-func blocks(t *testing.T, kind string) []string {
+// blocks gives the fenced texts of a kind on a page.
+func blocks(t *testing.T, page, kind string) []string {
 	t.Helper()
 	var all []string
-	for _, m := range regexp.MustCompile("(?s)\n```"+kind+"\n(.*?)\n```\n").FindAllStringSubmatch(readPage(t), -1) {
+	for _, m := range regexp.MustCompile("(?s)\n```"+kind+"\n(.*?)\n```\n").FindAllStringSubmatch(readPage(t, page), -1) {
 		all = append(all, m[1]+"\n")
 	}
 	if len(all) == 0 {
-		t.Fatalf("the page has no %q", kind)
+		t.Fatalf("%s has no %q", page, kind)
 	}
 	return all
 }
 
-// TestPageConfigurations: every configuration on the page is one. Those that
+// TestPageConfigurations: every configuration on the pages is one. Those that
 // are parts may lack what they don't speak of.
 func TestPageConfigurations(t *testing.T) {
-	all := blocks(t, "hcl")
-	t.Chdir("../../..") // where the page's relative paths start
+	all := append(blocks(t, rolloutsPage, "hcl"), blocks(t, supervisorPage, "hcl")...)
+	t.Chdir("../../..") // where the pages' relative paths start
 	for _, src := range all {
 		file := filepath.Join(t.TempDir(), "page.hcl")
 		if err := os.WriteFile(file, []byte(src), 0o600); err != nil {
@@ -59,11 +63,16 @@ func TestPageConfigurations(t *testing.T) {
 
 // TestPageShowsEveryKey: of our own blocks.
 func TestPageShowsEveryKey(t *testing.T) {
-	shown := strings.Join(blocks(t, "hcl"), "")
-	for _, sec := range []*Section{rolloutSection(), checkSection(), tellSection(), ackSection(), leaseSection(), statusSection()} {
-		for _, k := range sec.Keys {
-			if !regexp.MustCompile(`(?m)^\s*`+k.Name+`\s+[={]`).MatchString(shown) && !strings.Contains(readPage(t), "`"+k.Name+"`") {
-				t.Errorf("%s.%s is nowhere", sec.Name, k.Name)
+	for page, sections := range map[string][]*Section{
+		rolloutsPage:   {rolloutSection(), checkSection(), tellSection(), ackSection(), leaseSection(), statusSection()},
+		supervisorPage: {superviseSection(), execEnvSection(), readySection(), socketSection()},
+	} {
+		shown := strings.Join(blocks(t, page, "hcl"), "")
+		for _, sec := range sections {
+			for _, k := range sec.Keys {
+				if !regexp.MustCompile(`(?m)^\s*`+k.Name+`\s+(?:"\w+" )?[={]`).MatchString(shown) && !strings.Contains(readPage(t, page), "`"+k.Name+"`") {
+					t.Errorf("%s: %s.%s is nowhere", page, sec.Name, k.Name)
+				}
 			}
 		}
 	}
@@ -72,7 +81,7 @@ func TestPageShowsEveryKey(t *testing.T) {
 // TestPagePolicies: nothing but paths with capabilities that Vault knows.
 func TestPagePolicies(t *testing.T) {
 	known := []string{"create", "read", "update", "patch", "delete", "list", "sudo", "deny"}
-	for _, src := range blocks(t, "hcl policy") {
+	for _, src := range blocks(t, rolloutsPage, "hcl policy") {
 		_, b, diags := parse(input{"policy.hcl", []byte(src)}, false)
 		if diags.HasErrors() || len(b.items) == 0 {
 			t.Fatal(diags)
@@ -94,7 +103,7 @@ func TestPagePolicies(t *testing.T) {
 
 // TestPagePrograms: they compile, and vet has nothing against them.
 func TestPagePrograms(t *testing.T) {
-	for _, src := range blocks(t, "go") {
+	for _, src := range append(blocks(t, rolloutsPage, "go"), blocks(t, supervisorPage, "go")...) {
 		file := filepath.Join(t.TempDir(), "main.go")
 		if err := os.WriteFile(file, []byte(src), 0o600); err != nil {
 			t.Fatal(err)
@@ -108,19 +117,19 @@ func TestPagePrograms(t *testing.T) {
 	}
 }
 
-// TestPageUnits: they have the form of units, and make the directories below
-// /run in which the application's configuration keeps its files.
+// TestPageUnits: they have the form of units, and those about rollouts make the
+// directories below /run in which the application's configuration keeps its files.
 func TestPageUnits(t *testing.T) {
 	line := regexp.MustCompile(`^(\[[A-Z][a-z]+\]|#.*|[A-Z][A-Za-z]+=.+|)$`)
-	units := blocks(t, "ini")
-	for _, l := range strings.Split(strings.Join(units, ""), "\n") {
+	units := blocks(t, rolloutsPage, "ini")
+	for _, l := range strings.Split(strings.Join(append(units, blocks(t, supervisorPage, "ini")...), ""), "\n") {
 		if !line.MatchString(l) {
 			t.Errorf("not a line of a unit: %s", l)
 		}
 	}
 	made := strings.Fields(regexp.MustCompile(`(?m)^RuntimeDirectory=(.*)$`).FindStringSubmatch(units[0])[1])
 	var app string
-	for _, src := range blocks(t, "hcl") {
+	for _, src := range blocks(t, rolloutsPage, "hcl") {
 		if strings.Contains(src, "127.0.0.1:5000") {
 			app = src
 		}
@@ -136,15 +145,17 @@ func TestPageUnits(t *testing.T) {
 	}
 }
 
-// TestPageLinks: what the page points to is there.
+// TestPageLinks: what the pages point to is there.
 func TestPageLinks(t *testing.T) {
-	links := regexp.MustCompile(`\]\(([^)#]+)`).FindAllStringSubmatch(readPage(t), -1)
-	if len(links) == 0 {
-		t.Fatal("no links")
-	}
-	for _, m := range links {
-		if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
-			t.Error(err)
+	for _, page := range []string{rolloutsPage, supervisorPage} {
+		links := regexp.MustCompile(`\]\(([^)#]+)`).FindAllStringSubmatch(readPage(t, page), -1)
+		if len(links) == 0 {
+			t.Fatalf("%s: no links", page)
+		}
+		for _, m := range links {
+			if _, err := os.Stat(filepath.Join(docs, m[1])); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }
