@@ -132,6 +132,7 @@ func TestRealVaultOnline(t *testing.T) {
 		_, err := bootstrap.Run(t.Context(), bootstrap.Options{
 			Client: v.Client(), MySQLAddr: db.Addr(), MySQLRootUser: "root", MySQLRootPassword: db.RootPassword(), DeliverDir: dir,
 			TokenTTL: 5 * time.Minute, TokenMaxTTL: c.tokenMax, LeaseTTL: 10 * time.Minute, LeaseMaxTTL: 40 * time.Minute,
+			Policy: `path "database/creds/mysql-role" { capabilities = ["read"] }`, // not enough to revoke
 		})
 		if err != nil {
 			t.Fatal(err)
