@@ -2,9 +2,17 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"strings"
 	"testing"
+
+	"vault-renderer/testbed/pidns"
 )
+
+func TestMain(m *testing.M) {
+	pidns.Enter(os.Args)
+	os.Exit(m.Run())
+}
 
 // TestShort runs the short form. It judges nothing that depends on how fast the
 // machine is; that all files are right, the runs themselves check.
@@ -22,7 +30,7 @@ func TestShort(t *testing.T) {
 	t.Log("\n" + table.String())
 	seen := map[string]int{}
 	for _, f := range rep.Figures {
-		for _, kind := range []string{"requests", "peak memory", "binary"} {
+		for _, kind := range []string{"requests", "peak memory", "binary", "idle memory", "orphans reaped"} {
 			if !strings.Contains(f.Name, kind) {
 				continue
 			}
@@ -32,7 +40,7 @@ func TestShort(t *testing.T) {
 			}
 		}
 	}
-	if seen["requests"] != 2 || seen["peak memory"] != 3 || seen["binary"] != 1 {
+	if seen["requests"] != 2 || seen["peak memory"] != 3 || seen["binary"] != 1 || seen["idle memory"] != 1 {
 		t.Errorf("figures: %v", seen)
 	}
 	for line := range strings.Lines(table.String()) {
@@ -48,7 +56,9 @@ func TestVerdicts(t *testing.T) {
 	r.add(figure{Name: "as wanted", Ours: 13, Plain: 10, Times: 1.3})
 	r.add(figure{Name: "too large", Ours: 40.1, Limit: 40})
 	r.add(figure{Name: "no target", Ours: 1})
-	if r.missed() != 2 || *r.Figures[0].OK || !*r.Figures[1].OK || *r.Figures[2].OK || r.Figures[3].OK != nil {
+	r.add(figure{Name: "too few", Ours: 999, Least: 1000})
+	r.add(figure{Name: "enough", Ours: 1000, Least: 1000})
+	if r.missed() != 3 || *r.Figures[4].OK || !*r.Figures[5].OK || *r.Figures[0].OK || !*r.Figures[1].OK || *r.Figures[2].OK || r.Figures[3].OK != nil {
 		t.Errorf("%+v", r.Figures)
 	}
 	if m := median([]float64{5, 1, 2, 8}); m != 3.5 {

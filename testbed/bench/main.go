@@ -13,6 +13,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"vault-renderer/testbed/pidns"
 )
 
 // options are the command's flags.
@@ -59,6 +61,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 }
 
 func main() {
+	pidns.Enter(os.Args)
 	o, err := parse(os.Args[1:], os.Stderr)
 	if err == flag.ErrHelp {
 		return
@@ -110,6 +113,9 @@ func bench(ctx context.Context, o options, progress io.Writer) (*report, error) 
 		if err := b.steady(ctx, rep); err != nil {
 			return nil, err
 		}
+	}
+	if err := b.supervisor(ctx, rep); err != nil {
+		return nil, err
 	}
 	if err := b.templates(ctx, rep); err != nil {
 		return nil, err

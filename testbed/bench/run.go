@@ -41,6 +41,8 @@ type cost struct {
 	Window time.Duration `json:"window"`
 	Busy   time.Duration `json:"window_cpu"`
 	Exit   int           `json:"exit"`
+	RSSKB  int64         `json:"rss_kb"`   // at the window's end
+	Start  int64         `json:"start_ns"` // since 1970
 }
 
 // measure runs a command with a clean environment.

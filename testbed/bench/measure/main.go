@@ -28,6 +28,8 @@ type result struct {
 	Window time.Duration `json:"window"`     // as it was, with -window
 	Busy   time.Duration `json:"window_cpu"` // CPU time in it
 	Exit   int           `json:"exit"`
+	RSSKB  int64         `json:"rss_kb"`   // resident memory at its end
+	Start  int64         `json:"start_ns"` // when the command was started, since 1970
 }
 
 func main() {
@@ -62,6 +64,7 @@ func run(log string, warm, window time.Duration, argv []string) (*result, error)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	r := &result{}
 	start := time.Now()
+	r.Start = start.UnixNano()
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -98,7 +101,24 @@ func (r *result) watch(p *os.Process, warm, window time.Duration) error {
 		return err
 	}
 	r.Window, r.Busy = time.Since(start), after-before
+	if r.RSSKB, err = resident(p.Pid); err != nil {
+		return err
+	}
 	return p.Signal(syscall.SIGTERM)
+}
+
+// resident is the memory of a process that is in use, in KiB.
+func resident(pid int) (int64, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(raw), "VmRSS:")
+	fields := strings.Fields(rest)
+	if len(fields) == 0 {
+		return 0, fmt.Errorf("/proc/%d/status: no VmRSS", pid)
+	}
+	return strconv.ParseInt(fields[0], 10, 64)
 }
 
 // cpuTime is the CPU time that a process has used, in steps of 10 ms.
