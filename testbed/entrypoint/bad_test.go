@@ -84,7 +84,7 @@ exec { start_timeout = "500ms" }`, "the kernel takes at most 131071 for one"},
 // any more, and gets the next good one.
 func TestBadValueLater(t *testing.T) {
 	w := asEntrypoint(t)
-	r := w.start(valueOfApp+`
+	r := w.start(valueOfApp + `
 exec {
   command = ["@APP"]
   env { custom = ["APP_MODE=signals"] }
