@@ -91,8 +91,14 @@ func (a *Agent) reasons() (out []string) {
 			out = append(out, n.err.Error())
 		}
 	}
-	if p := a.process; p != nil && p.err != nil {
+	switch p := a.process; {
+	case p == nil:
+	case p.err != nil:
 		out = append(out, p.err.Error())
+	case !p.set:
+		out = append(out, "the program is not started: not everything that it needs is there")
+	case p.ready == 0:
+		out = append(out, "the program has been started and is not ready yet")
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
