@@ -297,8 +297,9 @@ func (a *Agent) Signal(sig os.Signal) {
 	}
 }
 
-// Supervises says whether there is a child to care for.
-func (a *Agent) Supervises() bool { return a.plan.cfg.Exec != nil }
+// Supervises says whether there is a child to care for. A reload changes nothing
+// about that.
+func (a *Agent) Supervises() bool { return a.o.Config.Exec != nil }
 
 // childHook tells the child that files changed: a rollout's reload with child = true.
 type childHook struct {
