@@ -3,6 +3,10 @@ package agent
 import (
 	"strings"
 	"testing"
+	"time"
+
+	"vault-renderer/renderer/internal/config"
+	"vault-renderer/renderer/internal/lease"
 )
 
 // TestOnlyCurrentCounts: what children had before is let go of when one is
@@ -42,5 +46,28 @@ func TestVariableThatCanNotBe(t *testing.T) {
 	}
 	if err := u.judge([]byte(strings.Repeat("c", 100000)), true); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestResumedVariable: the child of the run before has ended with it, so what
+// only that child had is revoked at the next start.
+func TestResumedVariable(t *testing.T) {
+	for revoke, want := range map[config.RevokeWhen]bool{config.RevokeAlways: true, config.RevokeNever: false} {
+		cfg := &config.Config{Leases: config.Leases{Revoke: revoke}}
+		u := &unit{variable: "KEY", placed: []string{"new"}, acked: []string{"old"}}
+		a := &Agent{ledger: newLedger(), terms: map[string]terms{}, plan: &plan{cfg: cfg, units: []*unit{u}}}
+		for _, id := range []string{"old", "new"} {
+			l := &lent{id: id, freed: time.Now()}
+			l.set(lease.Lease{ID: id, TTL: time.Hour, IssuedAt: time.Now()}, time.Hour, false)
+			a.ledger.lent[id] = l
+		}
+		a.resumeVariable(u)
+		a.settle()
+		if l := a.ledger.lent["old"]; l.freed.IsZero() || l.after.IsZero() == want {
+			t.Errorf("%s: the old lease: freed %s, to be revoked %s", revoke, l.freed, l.after)
+		}
+		if l := a.ledger.lent["new"]; !l.freed.IsZero() {
+			t.Errorf("%s: the new lease was let go of", revoke)
+		}
 	}
 }

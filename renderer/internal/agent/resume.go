@@ -162,7 +162,7 @@ func (a *Agent) resumeFiles(st *state.State) {
 		u := a.plan.units[i]
 		u.placed, u.acked, u.told = reveal(f.Leases), reveal(f.AckedLeases), f.Told
 		if u.variable != "" {
-			u.acked = u.placed // the child that had them ended with the run
+			a.resumeVariable(u)
 			continue
 		}
 		digest, err := destination.Digest(u.file.Path)
@@ -173,6 +173,17 @@ func (a *Agent) resumeFiles(st *state.State) {
 			a.inspectAt = time.Now().Add(a.plan.cfg.TemplateConfig.StaticSecretRenderInterval)
 		}
 	}
+}
+
+// resumeVariable lets go of what a child had before the newest: it ended with
+// the run.
+func (a *Agent) resumeVariable(u *unit) {
+	for _, id := range u.acked {
+		if l := a.ledger.lent[id]; l != nil && l.after.IsZero() {
+			l.freed = time.Time{} // it is, on its terms, when the ledger is settled
+		}
+	}
+	a.acknowledge(u, a.termsOf(a.rulesOf([]*unit{u})))
 }
 
 func reveal(ids []state.Hidden) (out []string) {
