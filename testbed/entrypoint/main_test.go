@@ -55,6 +55,9 @@ func withPrograms(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(programs.dir)) }()
+	if err := os.Chmod(programs.dir, 0o711); err != nil { // a program may be somebody else's
+		return 1, err
+	}
 	programs.renderer, programs.app = filepath.Join(programs.dir, "vault-renderer"), filepath.Join(programs.dir, "app")
 	for path, pkg := range map[string]string{programs.renderer: "vault-renderer/renderer", programs.app: "vault-renderer/testbed/entrypoint/app"} {
 		cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, pkg)

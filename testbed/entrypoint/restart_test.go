@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -195,6 +196,68 @@ state_file = "@DIR/state"
 		}
 		r.stop()
 	})
+}
+
+// TestKilledWhileRolling: vault-renderer is killed while the next program
+// starts. The one after it starts that program with the new credentials, and
+// revokes the old ones, which nobody has any more.
+func TestKilledWhileRolling(t *testing.T) {
+	w := asEntrypoint(t)
+	text := strings.ReplaceAll(leased, "ROLE", "nine") + strings.Replace(fmt.Sprintf(rolling, "127.0.0.1:"+freePort(t), "0s"), "50ms", "400ms", 1) + `
+state_file = "@DIR/state"
+lease {
+  revoke = "always"
+  grace  = "100ms"
+}
+`
+	r := w.start(text)
+	w.says("ready", 1)
+	old := w.lines("ready")[0].more
+	w.says("start", 2)
+	next := w.lines("start")[1].more
+	r.signal(syscall.SIGKILL)
+	r.ends()
+	if users := w.db.Users(); old == next || !slices.Contains(users, old) || !slices.Contains(users, next) {
+		t.Errorf("%q after %q, accounts: %q", next, old, users)
+	}
+	r = w.start(text)
+	w.says("ready "+next, 1)
+	began := time.Now()
+	w.eventually("the old account's end", func() bool { return !slices.Contains(w.db.Users(), old) })
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("the old account lived for %s", took)
+	}
+	if users := w.db.Users(); len(users) != 1 {
+		t.Errorf("accounts: %q", users)
+	}
+	r.stop()
+}
+
+// TestUser: the program runs as somebody else, with its socket, and ends with
+// us all the same. Without the right to that it is said before anything starts.
+func TestUser(t *testing.T) {
+	w := asEntrypoint(t)
+	if err := os.Chmod(w.dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	r := w.start(valueOfApp+`
+exec {
+  user = "65534"
+  socket "http" { address = "127.0.0.1:`+freePort(t)+`" }
+}`, "sh", "-c", `echo "$(id -u) $(id -g) $LISTEN_FDS"; : >up; exec sleep 1000`)
+	if os.Geteuid() != 0 {
+		if code := r.ends(); code != 1 || !strings.Contains(r.log.String(), "CAP_SETUID") {
+			t.Errorf("exit code %d", code)
+		}
+		return
+	}
+	w.eventually("the program", func() bool { return w.there("up") })
+	if r.out.String() != "65534 65534 1\n" {
+		t.Errorf("it runs as %q", r.out)
+	}
+	r.signal(syscall.SIGKILL)
+	r.ends()
+	w.eventually("the end of all", func() bool { return len(w.running()) == 0 })
 }
 
 // TestStartTimeout: without its secrets the program is not started, and the end

@@ -125,6 +125,9 @@ func (w *world) prepare() {
 		{"database/roles/short", map[string]any{
 			"db_name": "db", "creation_statements": "CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'", "default_ttl": "6s", "max_ttl": "6s",
 		}},
+		{"database/roles/nine", map[string]any{
+			"db_name": "db", "creation_statements": "CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'", "default_ttl": "9s", "max_ttl": "9s",
+		}},
 		{"sys/policies/acl/app", map[string]any{"policy": `
 path "database/creds/*" { capabilities = ["read"] }
 path "kv/data/*" { capabilities = ["read"] }
