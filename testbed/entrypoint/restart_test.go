@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"vault-renderer/testbed/pidns"
 )
 
 // freePort gives one that nobody listens at.
@@ -236,7 +238,12 @@ lease {
 // TestUser: the program runs as somebody else, with its socket, and ends with
 // us all the same. Without the right to that it is said before anything starts.
 func TestUser(t *testing.T) {
-	w := asEntrypoint(t)
+	t.Parallel()
+	kind := programs.kind
+	if os.Geteuid() != 0 {
+		kind = pidns.Subreaper // root of a user namespace has the right, and nobody else there to be
+	}
+	w := newWorld(t, kind)
 	if err := os.Chmod(w.dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
