@@ -249,7 +249,7 @@ func TestUser(t *testing.T) {
 	}
 	r := w.start(valueOfApp+`
 exec {
-  user = "65534"
+  user = "65533"
   socket "http" { address = "127.0.0.1:`+freePort(t)+`" }
 }`, "sh", "-c", `echo "$(id -u) $(id -g) $LISTEN_FDS"; : >up; exec sleep 1000`)
 	if os.Geteuid() != 0 {
