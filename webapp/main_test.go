@@ -282,6 +282,10 @@ func TestRevokedWithoutNotice(t *testing.T) {
 		began := time.Now()
 		waitFor(t, "another account", func() bool { g := generation(t, url); return g.Generation > was.Generation && g.Digest != "" })
 		t.Logf("well again after %v", time.Since(began).Round(time.Millisecond))
+		// A request is repeated once: each that was refused has its answer before
+		// the next account is taken away.
+		answered := load.ok.Load()
+		waitFor(t, "answers", func() bool { return load.ok.Load() >= answered+30 })
 	}
 	load.stop(t)
 	if text := log.String(); !strings.Contains(text, "the renderer was told") || !strings.Contains(text, "database error") {
