@@ -35,7 +35,6 @@ type holder struct {
 }
 
 // newHolder plans for a lease that has just come, or that was just looked at.
-// nolint
 func newHolder(s *vault.Session, own bool, x life, lookup time.Duration, log *slog.Logger) *holder {
 	h := &holder{
 		s: s, own: own, lease: x, every: lookupEvery(lookup, x.full), log: log, refused: func() {},
