@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"vault-renderer/testbed/port"
 )
 
 // sandbox is the directory of one run of one program, and the names that the
@@ -29,7 +31,7 @@ func newSandbox(w *world, c *testCase, program string) (*sandbox, error) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	free, err := port.Free()
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +39,7 @@ func newSandbox(w *world, c *testCase, program string) (*sandbox, error) {
 		"DIR":  dir,
 		"KV":   "secret/" + c.name + "-" + program,
 		"KV1":  "kv1/" + c.name + "-" + program,
-		"PORT": strconv.Itoa(port),
+		"PORT": strconv.Itoa(free),
 	}}
 	for k, v := range w.names {
 		s.names[k] = v

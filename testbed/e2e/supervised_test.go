@@ -2,12 +2,13 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"vault-renderer/testbed/port"
 )
 
 // supervised says which program the renderer starts and how it gets new
@@ -82,12 +83,10 @@ exec {
 // credentials from its environment. With rolling the socket is the renderer's.
 func (r *rig) configureProgram() {
 	r.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := port.Address()
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	address := l.Addr().String()
-	_ = l.Close()
 	r.base = "http://" + address
 	ready, socket := "notify = true", fmt.Sprintf("socket \"http\" { address = %q }", address)
 	if r.o.supervised == always {

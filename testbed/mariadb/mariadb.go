@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"vault-renderer/testbed/port"
 )
 
 // Options says where a server lives.
@@ -61,7 +63,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, errors.Join(err, s.cleanUp())
 	}
 	for range portAttempts {
-		if s.port, err = freePort(); err != nil {
+		if s.port, err = port.Free(); err != nil {
 			break
 		}
 		if err = s.launch(ctx); err == nil || ctx.Err() != nil {
@@ -199,13 +201,4 @@ func (s *Server) cleanUp() error {
 		err = errors.Join(err, os.RemoveAll(s.dir))
 	}
 	return err
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("mariadb: free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

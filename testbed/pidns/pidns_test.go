@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"vault-renderer/testbed/port"
 )
 
 const patience = 20 * time.Second
@@ -277,12 +278,10 @@ wait`}})
 // child after child takes over the socket.
 func testRolling(t *testing.T, start starter) {
 	const rolls = 8
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := port.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	_ = l.Close()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +16,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
+
+	"vault-renderer/testbed/port"
 )
 
 // Options of a server.
@@ -119,7 +120,7 @@ func (s *Server) tryStart(ctx context.Context) error {
 			continue
 		}
 		var err error
-		if *p, err = freePort(); err != nil {
+		if *p, err = port.Free(); err != nil {
 			return err
 		}
 	}
@@ -132,15 +133,6 @@ func (s *Server) tryStart(ctx context.Context) error {
 		return err
 	}
 	return s.Unseal(ctx)
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 const configText = `# Written anew at each start.
