@@ -160,7 +160,7 @@ func (a *Agent) resumeFiles(st *state.State) {
 			continue
 		}
 		u := a.plan.units[i]
-		u.placed, u.acked, u.told = reveal(f.Leases), reveal(f.AckedLeases), f.Told
+		u.placed, u.acked, u.told, u.side = reveal(f.Leases), reveal(f.AckedLeases), f.Told, f.Side
 		if u.variable != "" {
 			a.resumeVariable(u)
 			continue

@@ -312,3 +312,31 @@ func TestForeignState(t *testing.T) {
 		}
 	})
 }
+
+// What writeToFile wrote before a restart is removed at the end, too, though
+// Vault is away and its template has not run again.
+func TestOnExitRemovesSideFiles(t *testing.T) {
+	bubble(t, setup{leaseTTL: "1h", leaseMax: "2h"}, func(w *world) {
+		w.stateful()
+		w.put("kv/data/app/a", map[string]any{"data": map[string]any{"k": "canary-1"}})
+		w.template("main", `{{ with secret "kv/app/a" }}{{ .Data.data.k | writeToFile "`+w.path("side")+`" "" "" "0600" }}{{ end }}main`)
+		w.start()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if w.file("side") != "canary-1" {
+			w.t.Fatalf("not written\n%s", w.log.String())
+		}
+		w.crash()
+		w.away(true)
+		w.cfg.OnExit = config.OnExit{Revoke: true, Timeout: 5 * time.Second}
+		w.start()
+		time.Sleep(time.Second)
+		_ = w.stop()
+		for _, f := range []string{"main", "side"} {
+			if _, err := os.Stat(w.path(f)); err == nil {
+				t.Errorf("%s is left", f)
+			}
+		}
+		w.away(false)
+	})
+}

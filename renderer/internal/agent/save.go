@@ -91,7 +91,7 @@ func (a *Agent) snapshotFiles(st *state.State) {
 		}
 		st.Files = append(st.Files, state.File{
 			Destination: u.key(), Template: u.identity(), Digest: u.digest, Generation: u.generation, Told: u.told,
-			Acked: !u.unacked(), Leases: hide(u.placed), AckedLeases: hide(u.acked),
+			Acked: !u.unacked(), Leases: hide(u.placed), AckedLeases: hide(u.acked), Side: u.side,
 		})
 	}
 	for name, m := range a.moved {
